@@ -47,7 +47,8 @@ public:
                  std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
     UniqueFunction(F&& callable) {
         using Target = std::decay_t<F>;
-        if constexpr (std::is_pointer_v<Target> || std::is_member_pointer_v<Target>) {
+        if constexpr (std::is_pointer_v<std::remove_cvref_t<F>> ||
+                      std::is_member_pointer_v<Target>) {
             if (callable == nullptr)
                 return;
         } else if constexpr (detail::is_erased_function<Target>) {
