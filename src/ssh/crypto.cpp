@@ -1,0 +1,94 @@
+#include "ssh/crypto.hpp"
+
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+
+#include <array>
+#include <cstdint>
+#include <stdexcept>
+
+namespace muster::ssh::detail {
+
+namespace {
+
+constexpr std::string_view alphabet =
+    "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+
+int value_of(char c) {
+    const auto position = alphabet.find(c);
+    return position == std::string_view::npos ? -1 : static_cast<int>(position);
+}
+
+const unsigned char* bytes_of(std::string_view text) {
+    return reinterpret_cast<const unsigned char*>(text.data());
+}
+
+} // namespace
+
+std::string base64_encode(std::string_view bytes) {
+    std::string text;
+    text.reserve((bytes.size() + 2) / 3 * 4);
+    std::uint32_t group = 0;
+    unsigned bits = 0;
+    for (const char c : bytes) {
+        group = (group << 8U) | static_cast<unsigned char>(c);
+        bits += 8;
+        while (bits >= 6) {
+            bits -= 6;
+            text += alphabet[(group >> bits) & 0x3FU];
+        }
+    }
+    if (bits > 0) {
+        text += alphabet[(group << (6 - bits)) & 0x3FU];
+    }
+    text.append((4 - text.size() % 4) % 4, '=');
+    return text;
+}
+
+std::optional<std::string> base64_decode(std::string_view text) {
+    while (!text.empty() && text.back() == '=') {
+        text.remove_suffix(1);
+    }
+    if (text.empty() || text.size() % 4 == 1) {
+        return std::nullopt;
+    }
+    std::string bytes;
+    bytes.reserve(text.size() * 3 / 4);
+    std::uint32_t group = 0;
+    unsigned bits = 0;
+    for (const char c : text) {
+        const int value = value_of(c);
+        if (value < 0) {
+            return std::nullopt;
+        }
+        group = (group << 6U) | static_cast<std::uint32_t>(value);
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            bytes += static_cast<char>((group >> bits) & 0xFFU);
+        }
+    }
+    return bytes;
+}
+
+std::string sha256(std::string_view bytes) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned length = 0;
+    if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) !=
+        1) {
+        throw std::runtime_error("OpenSSL cannot compute SHA-256");
+    }
+    return {reinterpret_cast<const char*>(digest.data()), length};
+}
+
+std::string hmac_sha1(std::string_view key, std::string_view bytes) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned length = 0;
+    if (HMAC(EVP_sha1(), key.data(), static_cast<int>(key.size()), bytes_of(bytes), bytes.size(),
+             digest.data(), &length) == nullptr) {
+        throw std::runtime_error("OpenSSL cannot compute HMAC-SHA-1");
+    }
+    return {reinterpret_cast<const char*>(digest.data()), length};
+}
+
+} // namespace muster::ssh::detail

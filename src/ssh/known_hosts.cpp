@@ -1,0 +1,470 @@
+#include "ssh/crypto.hpp"
+
+#include <muster/ssh/error.hpp>
+#include <muster/ssh/known_hosts.hpp>
+
+#include <fcntl.h>
+#include <pwd.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <system_error>
+#include <utility>
+
+namespace muster::ssh {
+
+namespace {
+
+constexpr std::uint16_t default_port = 22;
+
+std::string lower(std::string_view text) {
+    std::string result(text);
+    for (char& c : result) {
+        if (c >= 'A' && c <= 'Z') {
+            c = static_cast<char>(c - 'A' + 'a');
+        }
+    }
+    return result;
+}
+
+/// `*` and `?` as in the shell, without backtracking over more than the last star.
+bool matches_pattern(std::string_view text, std::string_view pattern) {
+    std::size_t t = 0;
+    std::size_t p = 0;
+    std::optional<std::size_t> star;
+    std::size_t resume = 0;
+    while (t < text.size()) {
+        if (p < pattern.size() && pattern[p] == '*') {
+            star = p++;
+            resume = t;
+        } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
+            ++p;
+            ++t;
+        } else if (star) {
+            p = *star + 1;
+            t = ++resume;
+        } else {
+            return false;
+        }
+    }
+    while (p < pattern.size() && pattern[p] == '*') {
+        ++p;
+    }
+    return p == pattern.size();
+}
+
+/// A comma list matches if one of its patterns does and none of its negated ones.
+bool matches_list(std::string_view name, std::string_view list) {
+    bool matched = false;
+    while (!list.empty()) {
+        const auto comma = std::min(list.find(','), list.size());
+        std::string_view pattern = list.substr(0, comma);
+        list.remove_prefix(std::min(comma + 1, list.size()));
+        const bool negated = pattern.starts_with('!');
+        if (negated) {
+            pattern.remove_prefix(1);
+        }
+        if (!pattern.empty() && matches_pattern(name, pattern)) {
+            if (negated) {
+                return false;
+            }
+            matched = true;
+        }
+    }
+    return matched;
+}
+
+bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
+
+std::string_view next_field(std::string_view& line) {
+    while (!line.empty() && is_blank(line.front())) {
+        line.remove_prefix(1);
+    }
+    std::size_t length = 0;
+    while (length < line.size() && !is_blank(line[length])) {
+        ++length;
+    }
+    const std::string_view field = line.substr(0, length);
+    line.remove_prefix(length);
+    return field;
+}
+
+[[noreturn]] void fail(const std::string& what, const std::string& file, int error) {
+    Failure failure;
+    failure.kind = ErrorKind::configuration;
+    failure.reason = what + " " + file + ": " + std::generic_category().message(error);
+    throw Error(std::move(failure));
+}
+
+/// A descriptor that closes itself.
+class File {
+public:
+    File(const std::string& path, int flags, mode_t mode = 0)
+        : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
+
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+
+    ~File() {
+        if (fd_ >= 0) {
+            ::close(fd_);
+        }
+    }
+
+    [[nodiscard]] int fd() const noexcept { return fd_; }
+
+private:
+    int fd_;
+};
+
+/// The whole file; nothing where it does not exist.
+std::optional<std::string> read_file(const std::string& path) {
+    const File file(path, O_RDONLY);
+    if (file.fd() < 0) {
+        if (errno == ENOENT || errno == ENOTDIR) {
+            return std::nullopt;
+        }
+        fail("cannot read", path, errno);
+    }
+    std::string text;
+    std::array<char, 16384> buffer{};
+    for (;;) {
+        const ssize_t got = ::read(file.fd(), buffer.data(), buffer.size());
+        if (got == 0) {
+            return text;
+        }
+        if (got < 0) {
+            if (errno == EINTR) {
+                continue;
+            }
+            fail("cannot read", path, errno);
+        }
+        text.append(buffer.data(), static_cast<std::size_t>(got));
+    }
+}
+
+/// What identifies a version of a file: device, inode, size and time of change.
+using FileStamp = std::array<std::int64_t, 5>;
+
+FileStamp stamp_of(const std::string& path) {
+    struct stat status{};
+
+    if (::stat(path.c_str(), &status) != 0) {
+        return {};
+    }
+    return {static_cast<std::int64_t>(status.st_dev), static_cast<std::int64_t>(status.st_ino),
+            static_cast<std::int64_t>(status.st_size), static_cast<std::int64_t>(status.st_mtime),
+#ifdef __linux__
+            static_cast<std::int64_t>(status.st_mtim.tv_nsec)};
+#else
+            0};
+#endif
+}
+
+std::string home_directory() {
+    // Read once per process, before any thread of the program would set variables.
+    static const std::string home = [] {
+        if (const char* variable = std::getenv("HOME"); variable != nullptr) { // NOLINT
+            return std::string(variable);
+        }
+        std::array<char, 4096> buffer{};
+        struct passwd record{};
+
+        struct passwd* found = nullptr;
+        if (::getpwuid_r(::getuid(), &record, buffer.data(), buffer.size(), &found) == 0 &&
+            found != nullptr) {
+            return std::string(found->pw_dir);
+        }
+        return std::string();
+    }();
+    return home;
+}
+
+} // namespace
+
+std::string fingerprint(std::string_view key) {
+    std::string text = detail::base64_encode(detail::sha256(key));
+    while (text.ends_with('=')) {
+        text.pop_back();
+    }
+    return "SHA256:" + text;
+}
+
+std::string key_type(std::string_view key) {
+    if (key.size() < 4) {
+        return {};
+    }
+    std::size_t length = 0;
+    for (std::size_t i = 0; i < 4; ++i) {
+        length = (length << 8U) | static_cast<unsigned char>(key[i]);
+    }
+    if (length > key.size() - 4) {
+        return {};
+    }
+    return std::string(key.substr(4, length));
+}
+
+std::string known_hosts_name(std::string_view host, std::uint16_t port) {
+    if (port == default_port || port == 0) {
+        return lower(host);
+    }
+    return "[" + lower(host) + "]:" + std::to_string(port);
+}
+
+void KnownHosts::add(std::string_view text, const std::string& file) {
+    const auto index = static_cast<std::uint32_t>(files_.size());
+    files_.push_back(file);
+    std::size_t number = 0;
+    while (!text.empty()) {
+        const auto end = std::min(text.find('\n'), text.size());
+        add_line(text.substr(0, end), ++number, index);
+        text.remove_prefix(std::min(end + 1, text.size()));
+    }
+}
+
+void KnownHosts::add_line(std::string_view line, std::size_t number, std::uint32_t file) {
+    const auto problem = [&](std::string what) {
+        problems_.push_back({files_[file], number, std::move(what)});
+    };
+    std::string_view hosts = next_field(line);
+    if (hosts.empty() || hosts.starts_with('#')) {
+        return;
+    }
+    Entry entry;
+    entry.line = number;
+    entry.file = file;
+    if (hosts.starts_with('@')) {
+        if (hosts == "@revoked") {
+            entry.marker = Marker::revoked;
+        } else if (hosts == "@cert-authority") {
+            entry.marker = Marker::authority;
+        } else {
+            problem("unknown marker '" + std::string(hosts) + "'");
+            return;
+        }
+        hosts = next_field(line);
+    }
+    entry.type = next_field(line);
+    const std::string_view encoded = next_field(line);
+    if (encoded.empty()) {
+        problem("expected: hosts, key type, key");
+        return;
+    }
+    auto key = detail::base64_decode(encoded);
+    if (!key || key_type(*key) != entry.type) {
+        problem("the key is not a valid " + entry.type + " key");
+        return;
+    }
+    entry.key = std::move(*key);
+
+    const std::size_t index = entries_.size();
+    if (hosts.starts_with('|')) {
+        // |1|salt|hash
+        const auto bar = hosts.find('|', 3);
+        if (!hosts.starts_with("|1|") || bar == std::string_view::npos) {
+            problem("unknown kind of hashed name");
+            return;
+        }
+        auto salt = detail::base64_decode(hosts.substr(3, bar - 3));
+        auto hash = detail::base64_decode(hosts.substr(bar + 1));
+        if (!salt || !hash || hash->size() != 20) {
+            problem("the hashed name is malformed");
+            return;
+        }
+        entry.salt = std::move(*salt);
+        entry.hash = std::move(*hash);
+        patterns_.push_back(index);
+    } else {
+        entry.hosts = lower(hosts);
+        if (entry.hosts.find_first_of("*?!") != std::string::npos) {
+            patterns_.push_back(index);
+        } else {
+            std::string_view list = entry.hosts;
+            while (!list.empty()) {
+                const auto comma = std::min(list.find(','), list.size());
+                auto& lines = by_name_[std::string(list.substr(0, comma))];
+                if (lines.empty() || lines.back() != index) {
+                    lines.push_back(index);
+                }
+                list.remove_prefix(std::min(comma + 1, list.size()));
+            }
+        }
+    }
+    entries_.push_back(std::move(entry));
+}
+
+KnownHosts KnownHosts::load(const std::vector<std::string>& files) {
+    KnownHosts hosts;
+    for (const auto& file : files) {
+        if (const auto text = read_file(file)) {
+            hosts.add(*text, file);
+        }
+    }
+    return hosts;
+}
+
+std::shared_ptr<const KnownHosts> KnownHosts::cached(const std::vector<std::string>& files) {
+    struct Cached {
+        std::vector<FileStamp> stamps;
+        std::shared_ptr<const KnownHosts> hosts;
+    };
+
+    static std::mutex mutex;
+    static std::map<std::vector<std::string>, Cached> cache;
+
+    // The stamps are taken before the files are read: a change in between is then seen next time.
+    std::vector<FileStamp> stamps;
+    stamps.reserve(files.size());
+    for (const auto& file : files) {
+        stamps.push_back(stamp_of(file));
+    }
+    const std::lock_guard lock(mutex);
+    Cached& cached = cache[files];
+    if (!cached.hosts || cached.stamps != stamps) {
+        cached.hosts = std::make_shared<const KnownHosts>(load(files));
+        cached.stamps = std::move(stamps);
+    }
+    return cached.hosts;
+}
+
+std::vector<const KnownHosts::Entry*> KnownHosts::matching(const std::string& name) const {
+    std::vector<std::size_t> indices;
+    if (const auto found = by_name_.find(name); found != by_name_.end()) {
+        indices = found->second;
+    }
+    for (const std::size_t index : patterns_) {
+        const Entry& entry = entries_[index];
+        const bool matched = entry.hash.empty() ? matches_list(name, entry.hosts)
+                                                : detail::hmac_sha1(entry.salt, name) == entry.hash;
+        if (matched) {
+            indices.push_back(index);
+        }
+    }
+    std::sort(indices.begin(), indices.end());
+    std::vector<const Entry*> found;
+    found.reserve(indices.size());
+    for (const std::size_t index : indices) {
+        found.push_back(&entries_[index]);
+    }
+    return found;
+}
+
+HostKeyVerdict KnownHosts::check(std::string_view host, std::uint16_t port,
+                                 std::string_view key) const {
+    HostKeyVerdict verdict;
+    verdict.fingerprint = ssh::fingerprint(key);
+    verdict.type = ssh::key_type(key);
+    const auto decide = [&](HostKeyStatus status, const Entry& entry) {
+        verdict.status = status;
+        verdict.file = files_[entry.file];
+        verdict.line = entry.line;
+        if (status == HostKeyStatus::changed) {
+            verdict.known_fingerprint = ssh::fingerprint(entry.key);
+            verdict.known_type = entry.type;
+        }
+    };
+
+    const std::string name = known_hosts_name(host, port);
+    const std::string bare = lower(host);
+    auto entries = matching(name);
+    const std::size_t own = entries.size();
+    if (name != bare) {
+        const auto without_port = matching(bare);
+        entries.insert(entries.end(), without_port.begin(), without_port.end());
+    }
+    // A revocation beats every other line, wherever it stands.
+    for (const Entry* entry : entries) {
+        if (entry->marker == Marker::revoked && entry->key == key) {
+            decide(HostKeyStatus::revoked, *entry);
+            return verdict;
+        }
+        verdict.has_authority = verdict.has_authority || entry->marker == Marker::authority;
+    }
+    for (const Entry* entry : entries) {
+        if (entry->marker == Marker::none && entry->key == key) {
+            decide(HostKeyStatus::match, *entry);
+            return verdict;
+        }
+    }
+    // Entries without the port can vouch for a key, but another service on the same machine may
+    // well have another key. Of several lines, one of the presented type says most.
+    entries.resize(own);
+    for (const Entry* entry : entries) {
+        if (entry->marker != Marker::none) {
+            continue;
+        }
+        if (verdict.status == HostKeyStatus::unknown || entry->type == verdict.type) {
+            decide(HostKeyStatus::changed, *entry);
+        }
+        if (entry->type == verdict.type) {
+            break;
+        }
+    }
+    return verdict;
+}
+
+std::vector<std::string> KnownHosts::key_types(std::string_view host, std::uint16_t port) const {
+    const std::string name = known_hosts_name(host, port);
+    auto entries = matching(name);
+    if (std::none_of(entries.begin(), entries.end(),
+                     [](const Entry* entry) { return entry->marker == Marker::none; }) &&
+        name != lower(host)) {
+        entries = matching(lower(host));
+    }
+    std::vector<std::string> types;
+    for (const Entry* entry : entries) {
+        if (entry->marker == Marker::none &&
+            std::find(types.begin(), types.end(), entry->type) == types.end()) {
+            types.push_back(entry->type);
+        }
+    }
+    return types;
+}
+
+void append_known_host(const std::string& file, std::string_view host, std::uint16_t port,
+                       std::string_view key) {
+    if (const auto slash = file.rfind('/'); slash != std::string::npos && slash > 0) {
+        const std::string folder = file.substr(0, slash);
+        if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
+            fail("cannot create", folder, errno);
+        }
+    }
+    const File out(file, O_RDWR | O_CREAT | O_APPEND, 0600);
+    if (out.fd() < 0) {
+        fail("cannot open", file, errno);
+    }
+    if (::flock(out.fd(), LOCK_EX) != 0) {
+        fail("cannot lock", file, errno);
+    }
+    std::string line;
+    char last = '\n';
+    const off_t size = ::lseek(out.fd(), 0, SEEK_END);
+    if (size > 0 && ::pread(out.fd(), &last, 1, size - 1) == 1 && last != '\n') {
+        line += '\n';
+    }
+    line += known_hosts_name(host, port) + " " + key_type(key) + " " + detail::base64_encode(key) +
+            "\n";
+    const ssize_t written = ::write(out.fd(), line.data(), line.size());
+    if (written != static_cast<ssize_t>(line.size())) {
+        fail("cannot write", file, written < 0 ? errno : ENOSPC);
+    }
+}
+
+std::vector<std::string> default_known_hosts_files() {
+    std::vector<std::string> files;
+    if (const std::string home = home_directory(); !home.empty()) {
+        files.push_back(home + "/.ssh/known_hosts");
+    }
+    files.emplace_back("/etc/ssh/ssh_known_hosts");
+    return files;
+}
+
+} // namespace muster::ssh
