@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+// `= {}` on fields of class type lets designated initialisers leave them out without a warning.
+
 namespace muster::device {
 
 /// Where a command line stands. `other` is a mode that is recognised but not worked in (`(tcl)#`).
@@ -22,7 +24,9 @@ struct PromptShape {
     /// The character the prompt ends with.
     char end = '#';
     /// What the text in parentheses begins with; empty: the prompt has no parentheses.
-    std::string context;
+    std::string context = {};
+    /// The prompt is NAME:STATUS and the end: the last command's exit status, in decimal.
+    bool exit_status = false;
 };
 
 /// A question a device asks in place of its prompt, and what to say to it.
@@ -33,10 +37,17 @@ struct Answer {
     std::string question;
     /// What is sent, without the newline. A secret is sent at most once per dialogue: a device
     /// that asks again has refused it.
-    std::string reply;
+    std::string reply = {};
     What what = What::text;
     /// `false`: the reply goes out without a newline (`y` at a single-key question).
     bool newline = true;
+};
+
+/// What a device shows on the last line while it waits for a key to go on with its output.
+struct Pager {
+    /// The whole line, blanks around it aside.
+    std::string line;
+    std::string reply = " ";
 };
 
 /// Text in a device's output that means something.
@@ -51,18 +62,18 @@ struct Transition {
     Mode from = Mode::none;
     Mode to = Mode::none;
     std::string command;
-    std::vector<Answer> dialogue;
+    std::vector<Answer> dialogue = {};
     /// Output that means the device refuses, beside the platform's error markers.
-    std::vector<Marker> refusals;
+    std::vector<Marker> refusals = {};
 };
 
 /// How the running configuration is made permanent.
 struct SaveProcedure {
     /// Empty: the platform has nothing to save.
     std::string command;
-    std::vector<Answer> dialogue;
+    std::vector<Answer> dialogue = {};
     /// The save counts only when one of these was printed.
-    std::vector<Marker> success;
+    std::vector<Marker> success = {};
 };
 
 /// What muster can do on a platform. An option that needs more is refused before anything is sent.
@@ -120,8 +131,7 @@ struct Platform {
     std::vector<Answer> login_dialogue;
     /// Sent at the first prompt, in order; refusals are ignored.
     std::vector<std::string> on_open;
-    /// What stands at the end of the last line while the device waits for a key.
-    std::vector<std::string> pagers;
+    std::vector<Pager> pagers;
 
     std::vector<Transition> transitions;
     ConfigSyntax config_syntax = ConfigSyntax::cisco;
