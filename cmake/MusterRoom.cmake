@@ -1,7 +1,9 @@
 # One function per kind of target, so that every room is declared the same way.
 include(GNUInstallDirs)
 
+# What cmake/MusterInstall.cmake installs.
 set_property(GLOBAL PROPERTY MUSTER_INSTALL_TARGETS "")
+set_property(GLOBAL PROPERTY MUSTER_INSTALL_PROGRAMS "")
 
 # muster_own_code(target): our flags, for targets made of our own sources.
 function(muster_own_code target)
@@ -29,9 +31,10 @@ function(muster_room name)
     set_property(GLOBAL APPEND PROPERTY MUSTER_INSTALL_TARGETS muster_${name})
 endfunction()
 
-# muster_program(target SOURCES ... LIBS ...): a program that is installed.
+# muster_program(target SOURCES ... LIBS ... [OUTPUT name] [NO_INSTALL])
+# The program build/bin/<name>, installed unless told not to.
 function(muster_program target)
-    cmake_parse_arguments(ARG "" "OUTPUT" "SOURCES;LIBS" ${ARGN})
+    cmake_parse_arguments(ARG "NO_INSTALL" "OUTPUT" "SOURCES;LIBS" ${ARGN})
     add_executable(${target} ${ARG_SOURCES})
     target_link_libraries(${target} PRIVATE ${ARG_LIBS})
     muster_own_code(${target})
@@ -39,4 +42,7 @@ function(muster_program target)
         set_target_properties(${target} PROPERTIES OUTPUT_NAME ${ARG_OUTPUT})
     endif()
     set_target_properties(${target} PROPERTIES RUNTIME_OUTPUT_DIRECTORY "${PROJECT_BINARY_DIR}/bin")
+    if(NOT ARG_NO_INSTALL)
+        set_property(GLOBAL APPEND PROPERTY MUSTER_INSTALL_PROGRAMS ${target})
+    endif()
 endfunction()
