@@ -1,22 +1,19 @@
 #include "ssh/crypto.hpp"
+#include "ssh/files.hpp"
 
 #include <muster/ssh/error.hpp>
 #include <muster/ssh/known_hosts.hpp>
 
 #include <fcntl.h>
-#include <pwd.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <array>
 #include <cerrno>
-#include <cstdlib>
 #include <map>
 #include <mutex>
 #include <optional>
-#include <system_error>
 #include <utility>
 
 namespace muster::ssh {
@@ -95,97 +92,6 @@ std::string_view next_field(std::string_view& line) {
     const std::string_view field = line.substr(0, length);
     line.remove_prefix(length);
     return field;
-}
-
-[[noreturn]] void fail(const std::string& what, const std::string& file, int error) {
-    Failure failure;
-    failure.kind = ErrorKind::configuration;
-    failure.reason = what + " " + file + ": " + std::generic_category().message(error);
-    throw Error(std::move(failure));
-}
-
-/// A descriptor that closes itself.
-class File {
-public:
-    File(const std::string& path, int flags, mode_t mode = 0)
-        : fd_(::open(path.c_str(), flags | O_CLOEXEC, mode)) {}
-
-    File(const File&) = delete;
-    File& operator=(const File&) = delete;
-
-    ~File() {
-        if (fd_ >= 0) {
-            ::close(fd_);
-        }
-    }
-
-    [[nodiscard]] int fd() const noexcept { return fd_; }
-
-private:
-    int fd_;
-};
-
-/// The whole file; nothing where it does not exist.
-std::optional<std::string> read_file(const std::string& path) {
-    const File file(path, O_RDONLY);
-    if (file.fd() < 0) {
-        if (errno == ENOENT || errno == ENOTDIR) {
-            return std::nullopt;
-        }
-        fail("cannot read", path, errno);
-    }
-    std::string text;
-    std::array<char, 16384> buffer{};
-    for (;;) {
-        const ssize_t got = ::read(file.fd(), buffer.data(), buffer.size());
-        if (got == 0) {
-            return text;
-        }
-        if (got < 0) {
-            if (errno == EINTR) {
-                continue;
-            }
-            fail("cannot read", path, errno);
-        }
-        text.append(buffer.data(), static_cast<std::size_t>(got));
-    }
-}
-
-/// What identifies a version of a file: device, inode, size and time of change.
-using FileStamp = std::array<std::int64_t, 5>;
-
-FileStamp stamp_of(const std::string& path) {
-    struct stat status{};
-
-    if (::stat(path.c_str(), &status) != 0) {
-        return {};
-    }
-    return {static_cast<std::int64_t>(status.st_dev), static_cast<std::int64_t>(status.st_ino),
-            static_cast<std::int64_t>(status.st_size), static_cast<std::int64_t>(status.st_mtime),
-#ifdef __linux__
-            static_cast<std::int64_t>(status.st_mtim.tv_nsec)};
-#else
-            0};
-#endif
-}
-
-std::string home_directory() {
-    // Read once per process, before any thread of the program would set variables.
-    static const std::string home = [] {
-        if (const char* variable = std::getenv("HOME"); variable != nullptr) { // NOLINT
-            return std::string(variable);
-        }
-        std::array<char, 4096> buffer{};
-        struct passwd record{};
-
-        struct passwd* found = nullptr;
-        if (::getpwuid_r(::getuid(), &record, buffer.data(), buffer.size(), &found) == 0 &&
-            found != nullptr) {
-            return std::string(found->pw_dir);
-        }
-        return std::string();
-    }();
-    return home;
 }
 
 } // namespace
@@ -304,7 +210,7 @@ void KnownHosts::add_line(std::string_view line, std::size_t number, std::uint32
 KnownHosts KnownHosts::load(const std::vector<std::string>& files) {
     KnownHosts hosts;
     for (const auto& file : files) {
-        if (const auto text = read_file(file)) {
+        if (const auto text = detail::read_file(file)) {
             hosts.add(*text, file);
         }
     }
@@ -313,7 +219,7 @@ KnownHosts KnownHosts::load(const std::vector<std::string>& files) {
 
 std::shared_ptr<const KnownHosts> KnownHosts::cached(const std::vector<std::string>& files) {
     struct Cached {
-        std::vector<FileStamp> stamps;
+        std::vector<detail::FileStamp> stamps;
         std::shared_ptr<const KnownHosts> hosts;
     };
 
@@ -321,10 +227,10 @@ std::shared_ptr<const KnownHosts> KnownHosts::cached(const std::vector<std::stri
     static std::map<std::vector<std::string>, Cached> cache;
 
     // The stamps are taken before the files are read: a change in between is then seen next time.
-    std::vector<FileStamp> stamps;
+    std::vector<detail::FileStamp> stamps;
     stamps.reserve(files.size());
     for (const auto& file : files) {
-        stamps.push_back(stamp_of(file));
+        stamps.push_back(detail::stamp_of(file));
     }
     const std::lock_guard lock(mutex);
     Cached& cached = cache[files];
@@ -434,15 +340,15 @@ void append_known_host(const std::string& file, std::string_view host, std::uint
     if (const auto slash = file.rfind('/'); slash != std::string::npos && slash > 0) {
         const std::string folder = file.substr(0, slash);
         if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
-            fail("cannot create", folder, errno);
+            detail::fail_file("cannot create", folder, errno);
         }
     }
-    const File out(file, O_RDWR | O_CREAT | O_APPEND, 0600);
+    const detail::File out(file, O_RDWR | O_CREAT | O_APPEND, 0600);
     if (out.fd() < 0) {
-        fail("cannot open", file, errno);
+        detail::fail_file("cannot open", file, errno);
     }
     if (::flock(out.fd(), LOCK_EX) != 0) {
-        fail("cannot lock", file, errno);
+        detail::fail_file("cannot lock", file, errno);
     }
     std::string line;
     char last = '\n';
@@ -454,13 +360,13 @@ void append_known_host(const std::string& file, std::string_view host, std::uint
             "\n";
     const ssize_t written = ::write(out.fd(), line.data(), line.size());
     if (written != static_cast<ssize_t>(line.size())) {
-        fail("cannot write", file, written < 0 ? errno : ENOSPC);
+        detail::fail_file("cannot write", file, written < 0 ? errno : ENOSPC);
     }
 }
 
 std::vector<std::string> default_known_hosts_files() {
     std::vector<std::string> files;
-    if (const std::string home = home_directory(); !home.empty()) {
+    if (const std::string home = detail::home_directory(); !home.empty()) {
         files.push_back(home + "/.ssh/known_hosts");
     }
     files.emplace_back("/etc/ssh/ssh_known_hosts");

@@ -1,0 +1,42 @@
+#pragma once
+
+#include <fcntl.h>
+#include <sys/types.h>
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace muster::ssh::detail {
+
+/// An open file that closes itself.
+class File {
+public:
+    File(const std::string& path, int flags, mode_t mode = 0);
+    File(const File&) = delete;
+    File& operator=(const File&) = delete;
+    ~File();
+
+    /// Negative when opening failed (errno says why).
+    [[nodiscard]] int fd() const noexcept { return fd_; }
+
+private:
+    int fd_;
+};
+
+/// The whole file; nothing where it does not exist. Throws ssh::Error when it cannot be read.
+std::optional<std::string> read_file(const std::string& path);
+
+/// What tells one version of a file from another; equal for two files that do not exist.
+using FileStamp = std::array<std::int64_t, 5>;
+
+FileStamp stamp_of(const std::string& path);
+
+/// Throws ssh::Error: "what path: the text of the errno value".
+[[noreturn]] void fail_file(const std::string& what, const std::string& path, int error);
+
+/// The home folder of the user who runs the program; empty when there is none.
+const std::string& home_directory();
+
+} // namespace muster::ssh::detail

@@ -1,0 +1,16 @@
+#pragma once
+
+#include "ssh/openssl_key.hpp"
+
+#include <string>
+#include <string_view>
+
+namespace muster::ssh::detail {
+
+bool is_openssh_key(std::string_view text);
+
+/// Reads "-----BEGIN OPENSSH PRIVATE KEY-----" (OpenSSH's PROTOCOL.key), which OpenSSL's decoder
+/// does not know. Throws KeyError.
+KeyHandle parse_openssh_key(std::string_view text, const std::string& passphrase);
+
+} // namespace muster::ssh::detail
