@@ -98,6 +98,8 @@ make_machine() {
 # mount_system ROOT: /proc and a /dev of its own. Only called inside a mount namespace.
 mount_system() {
     local root="$1" device
+    # A mount point, as / is on a machine: or nothing in there could make mount namespaces.
+    mount --bind "$root" "$root"
     mount -t proc proc "$root/proc"
     mount -t tmpfs -o mode=755,size=64k tmpfs "$root/dev"
     for device in null zero full random urandom tty; do
