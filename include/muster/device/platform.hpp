@@ -23,7 +23,8 @@ struct PromptShape {
     Mode mode = Mode::none;
     /// The character the prompt ends with.
     char end = '#';
-    /// What the text in parentheses begins with; empty: the prompt has no parentheses.
+    /// What the text in parentheses begins with; `*`: anything; empty: there are no parentheses.
+    /// The first shape of a platform that fits counts.
     std::string context = {};
     /// The prompt is NAME:STATUS and the end: the last command's exit status, in decimal.
     bool exit_status = false;

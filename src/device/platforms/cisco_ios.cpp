@@ -11,12 +11,9 @@ Platform cisco_ios() {
     p.prompts = {
         {.mode = Mode::exec, .end = '>'},
         {.mode = Mode::privileged, .end = '#'},
-        {.mode = Mode::config, .end = '#', .context = "config"},
-        // Sub-modes whose prompt does not begin with "config", and Tcl.
-        {.mode = Mode::config, .end = '#', .context = "ca-"},
-        {.mode = Mode::config, .end = '#', .context = "cfg-"},
-        {.mode = Mode::config, .end = '#', .context = "vlan"},
         {.mode = Mode::other, .end = '#', .context = "tcl"},
+        // Not all begin with "config": (dhcp-config), (ca-trustpoint), (cfg-crypto-trans), (vlan).
+        {.mode = Mode::config, .end = '#', .context = "*"},
     };
     // `router-1(config)#` shows 20 characters of the host name, `router-1#` all of it.
     p.config_name_limit = 20;
