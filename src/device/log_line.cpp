@@ -19,6 +19,9 @@ bool has_cisco_tag(std::string_view text) {
     for (std::size_t at = text.find('%'); at != std::string_view::npos;
          at = text.find('%', at + 1)) {
         std::size_t end = at + 1;
+        if (end == text.size() || !is_upper(text[end])) {
+            continue;
+        }
         bool has_severity = false;
         std::size_t part = end;
         while (end < text.size() && (is_upper(text[end]) || is_digit(text[end]) ||

@@ -31,10 +31,10 @@ Parts split_context(std::string_view body) {
     const std::size_t close = body.size() - 1;
     const std::size_t first = close > max_context + 1 ? close - max_context - 1 : 0;
     for (std::size_t i = close; i-- > first;) {
-        if (body[i] == '(') {
+        if (body[i] == '(' && i + 1 < close) {
             return {body.substr(0, i), body.substr(i + 1, close - i - 1)};
         }
-        if (body[i] == ')') {
+        if (body[i] == '(' || body[i] == ')') {
             break;
         }
     }

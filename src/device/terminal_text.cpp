@@ -127,6 +127,11 @@ void TerminalText::put(char c) {
     } else {
         line_[cursor_] = c;
         edited_ = true;
+        // The rest of a character that was several bytes goes with its first.
+        while (cursor_ + 1 < line_.size() && line_.size() <= max_column &&
+               !is_continuation_byte(c) && is_continuation_byte(line_[cursor_ + 1])) {
+            line_.erase(cursor_ + 1, 1);
+        }
     }
     ++cursor_;
 }
