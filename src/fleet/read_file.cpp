@@ -1,0 +1,43 @@
+#include "fleet/read_file.hpp"
+
+#include <muster/core/error.hpp>
+
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+
+namespace muster::fleet::detail {
+
+std::string read_file(const std::string& path) {
+    if (std::filesystem::is_directory(path)) {
+        throw ValueError("can't read " + path + ": it is a folder");
+    }
+    errno = 0;
+    std::ifstream file(path, std::ios::binary);
+    if (!file) {
+        throw ValueError("can't read " + path + ": " + std::strerror(errno));
+    }
+    std::string text{std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+    if (file.bad()) {
+        throw ValueError("can't read " + path + ": " + std::strerror(errno));
+    }
+    return text;
+}
+
+std::string read_standard_input() {
+    return {std::istreambuf_iterator<char>(std::cin), std::istreambuf_iterator<char>()};
+}
+
+std::string expand_home(const std::string& path) {
+    const char* home = std::getenv("HOME");
+    if (home != nullptr && path.starts_with("~/")) {
+        return home + path.substr(1);
+    }
+    return path;
+}
+
+} // namespace muster::fleet::detail
