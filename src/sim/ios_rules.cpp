@@ -15,13 +15,13 @@ constexpr Rule global_rules[]{
     {"do <line>", 0, 0, exec},
 
     {"service timestamps (debug|log) [(uptime|datetime [msec] [localtime] [show-timezone] [year])]",
-     20, 3, toggle},
-    {"service password-encryption", 21, 0, toggle},
+     12, 3, toggle},
+    {"service password-encryption", 13, 0, toggle},
     {"service (tcp-keepalives-in|tcp-keepalives-out|sequence-numbers|compress-config|dhcp|pad|"
      "config|nagle|call-home)",
-     22, 0, toggle},
+     14, 0, toggle},
     {"hostname <word>", 30, 1, hostname},
-    {"boot system <line>", 40, 2},
+    {"boot system <line>", 41, 2},
     {"logging (buffered|console|monitor) [(<int:4096-2147483647>|emergencies|alerts|critical|"
      "errors|warnings|notifications|informational|debugging)] [(emergencies|alerts|critical|errors|"
      "warnings|notifications|informational|debugging)]",

@@ -98,8 +98,8 @@ IosConfig::Path Place::path() const {
 
 IosState::IosState(IosProfile profile) : profile_(std::move(profile)) {
     running_.set({}, fixed_line("version 15.9", 10));
-    running_.set({}, fixed_line("boot-start-marker", 38));
-    running_.set({}, fixed_line("boot-end-marker", 39));
+    running_.set({}, fixed_line("boot-start-marker", 40));
+    running_.set({}, fixed_line("boot-end-marker", 42));
     Place place;
     const auto boot = [&](std::string_view line) {
         auto outcome = configure(std::move(place), line, 0);
