@@ -1,10 +1,12 @@
 #include "fleet/document.hpp"
 
+#include <yaml-cpp/depthguard.h>
 #include <yaml-cpp/eventhandler.h>
 #include <yaml-cpp/exceptions.h>
 #include <yaml-cpp/mark.h>
 #include <yaml-cpp/parser.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <cstdio>
@@ -38,7 +40,8 @@ public:
 
     void OnDocumentStart(const YAML::Mark& mark) override {
         if (documents_++ > 0) {
-            fail(at(mark), {}, "a second YAML document begins here; an inventory is one document");
+            fail(at(mark), {},
+                 "a second YAML document begins here; an inventory is one YAML or JSON document");
         }
     }
 
@@ -236,6 +239,31 @@ bool looks_like_json(std::string_view text) {
     return first != std::string_view::npos && (text[first] == '{' || text[first] == '[');
 }
 
+// The parser quotes the character it stumbled over.
+std::string printable(std::string text) {
+    std::replace_if(text.begin(), text.end(), [](char c) { return c < ' ' || c > '~'; }, '?');
+    return text;
+}
+
+std::string_view line_of(std::string_view text, int line) {
+    for (; line > 0 && !text.empty(); --line) {
+        const std::size_t end = text.find('\n');
+        text = end == std::string_view::npos ? std::string_view{} : text.substr(end + 1);
+    }
+    return text.substr(0, text.find('\n'));
+}
+
+// What to do about a syntax error, where its cause can be told.
+std::string remedy(std::string_view text, int line) {
+    if (line_of(text, line).starts_with('\t')) {
+        return " (YAML is indented with blanks, not tabs)";
+    }
+    if (text.find(" ansible_") != std::string_view::npos) {
+        return " (of an Ansible inventory, give what 'ansible-inventory --list' prints)";
+    }
+    return {};
+}
+
 } // namespace
 
 const Node* Node::find(std::string_view key) const noexcept {
@@ -269,8 +297,11 @@ NodePtr parse_document(std::string_view text, const std::string& file, Problems&
         YAML::Parser parser(stream);
         while (parser.HandleNextDocument(builder)) {
         }
+    } catch (const YAML::DeepRecursion& error) {
+        fail({name, error.mark.line + 1, error.mark.column + 1}, {}, "is nested too deeply");
     } catch (const YAML::Exception& error) {
-        fail({name, error.mark.line + 1, error.mark.column + 1}, {}, error.msg);
+        fail({name, error.mark.line + 1, error.mark.column + 1}, {},
+             printable(error.msg) + remedy(text, error.mark.line));
     }
     return builder.root();
 }

@@ -8,6 +8,9 @@ namespace {
 
 nlohmann::json scalar(const Node& node) {
     const std::string& text = node.text;
+    if (!node.tag.empty() && !node.tag.starts_with("tag:yaml.org,2002:")) {
+        fail(node.where, {}, "the tag " + node.tag + " is not known");
+    }
     const bool is_number_tag =
         node.tag == "tag:yaml.org,2002:int" || node.tag == "tag:yaml.org,2002:float";
     if (!node.plain && !is_number_tag) {

@@ -125,12 +125,19 @@ TEST_CASE("an inventory error says file, line, column, field and remedy") {
         {"{}", "inv: has no devices"},
         {"just text", "inv:1:1: is not an inventory: it must be a list or a mapping of devices"},
         {"r1: {platform: linux}\n---\nr2: {platform: linux}\n",
-         "inv:2:1: a second YAML document begins here; an inventory is one document"},
+         "inv:2:1: a second YAML document begins here; an inventory is one YAML or JSON "
+         "document"},
         {"r1: {platform: linux, data: &a {x: *a}}\n",
          "inv:1:36: an alias inside of what it refers to"},
         {"r1: {<<: 5, platform: linux}\n",
          "inv:1:6: <<: only mappings can be merged, and this is text"},
         {"r1: {platform: linux\n", "inv:2:1: end of map flow not found"},
+        {"r1:\n\tdevice_type: linux\n",
+         "inv:2:13: illegal map value (YAML is indented with blanks, not tabs)"},
+        {"r1 ansible_host=a: b: c\n",
+         "inv:1:21: illegal map value (of an Ansible inventory, give what 'ansible-inventory "
+         "--list' prints)"},
+        {"r1: {platform: linux, data: {a: !env HOME}}\n", "inv:1:33: the tag !env is not known"},
     };
     for (const Row& row : rows) {
         CAPTURE(std::string(row.text));
