@@ -1,0 +1,565 @@
+#include "ssh/engine.hpp"
+
+#include "ssh/wire.hpp"
+
+#include <muster/ssh/error.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstring>
+#include <utility>
+
+namespace muster::ssh::detail {
+
+namespace {
+
+constexpr unsigned window_size = 256 * 1024;
+constexpr unsigned packet_size = 32 * 1024;
+constexpr std::string_view session_channel = "session";
+
+constexpr unsigned char message_channel_open_confirmation = 91;
+constexpr unsigned char message_channel_request = 98;
+
+unsigned length_of(std::string_view text) { return static_cast<unsigned>(text.size()); }
+
+} // namespace
+
+bool is_fatal(int code) noexcept {
+    switch (code) {
+    case LIBSSH2_ERROR_EAGAIN:
+    case LIBSSH2_ERROR_PASSWORD_EXPIRED:
+    case LIBSSH2_ERROR_AUTHENTICATION_FAILED:
+    case LIBSSH2_ERROR_PUBLICKEY_UNVERIFIED:
+    case LIBSSH2_ERROR_CHANNEL_FAILURE:
+    case LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED:
+    case LIBSSH2_ERROR_CHANNEL_CLOSED:
+    case LIBSSH2_ERROR_CHANNEL_EOF_SENT:
+    case LIBSSH2_ERROR_REQUEST_DENIED:
+    case LIBSSH2_ERROR_METHOD_NONE:
+    case LIBSSH2_ERROR_METHOD_NOT_SUPPORTED:
+    case LIBSSH2_ERROR_INVAL:
+        return false;
+    default:
+        return code < 0;
+    }
+}
+
+void Channel::discard() noexcept {
+    discard_ = true;
+    out.clear();
+    err.clear();
+}
+
+struct Engine::Callbacks {
+    static Engine& engine(void** abstract) {
+        return static_cast<Engine&>(*static_cast<SessionOwner*>(*abstract));
+    }
+
+    static ssize_t send(libssh2_socket_t /*socket*/, const void* bytes, size_t length,
+                        int /*flags*/, void** abstract) {
+        Engine& self = engine(abstract);
+        if (self.dead_) {
+            return -EPIPE;
+        }
+        const std::string_view data(static_cast<const char*>(bytes), length);
+        self.sent_.feed(data);
+        self.output_ += data;
+        return static_cast<ssize_t>(length);
+    }
+
+    static ssize_t receive(libssh2_socket_t /*socket*/, void* buffer, size_t length, int /*flags*/,
+                           void** abstract) {
+        Engine& self = engine(abstract);
+        if (self.dead_) {
+            return self.receive_last(static_cast<char*>(buffer), length);
+        }
+        const std::string_view unread = std::string_view(self.input_).substr(self.input_at_);
+        const std::size_t take = std::min(
+            {length, self.granted_, self.granted_ > 0 ? self.framing_.available(unread) : 0});
+        if (take == 0) {
+            // Never the end of input: libssh2 would forget the packets it has already read.
+            return -EAGAIN;
+        }
+        std::memcpy(buffer, unread.data(), take);
+        self.framing_.consumed(take);
+        self.input_at_ += take;
+        self.granted_ -= take;
+        if (self.unread() == 0) {
+            self.input_.clear();
+            self.input_at_ = 0;
+        }
+        return static_cast<ssize_t>(take);
+    }
+
+    static void disconnect(LIBSSH2_SESSION* /*session*/, int /*reason*/, const char* message,
+                           int length, const char* /*language*/, int /*language_length*/,
+                           void** abstract) {
+        std::string& text = engine(abstract).disconnect_;
+        // The device's words go into messages for people: one line, printable.
+        for (int i = 0; message != nullptr && i < std::min(length, 200); ++i) {
+            text += message[i] >= ' ' ? message[i] : ' ';
+        }
+        if (text.empty()) {
+            text = "no reason given";
+        }
+    }
+
+    static int sign(LIBSSH2_SESSION* session, unsigned char** signature, size_t* length,
+                    const unsigned char* data, size_t data_length, void** abstract) {
+        const std::string_view bytes(reinterpret_cast<const char*>(data), data_length);
+        // The data names the algorithm that libssh2 has chosen (RFC 4252 section 7).
+        WireReader reader(bytes);
+        reader.string(); // session id
+        reader.byte();   // SSH_MSG_USERAUTH_REQUEST
+        reader.string(); // user
+        reader.string(); // service
+        reader.string(); // "publickey"
+        reader.byte();   // true
+        const std::string_view algorithm = reader.string();
+        if (!reader.ok()) {
+            return LIBSSH2_ERROR_PROTO;
+        }
+        try {
+            const auto* key = static_cast<const PrivateKey*>(*abstract);
+            auto* owner = static_cast<SessionOwner*>(*libssh2_session_abstract(session));
+            const std::string made = key->sign(algorithm, bytes);
+            void* memory = owner->allocate(made.size());
+            if (memory == nullptr) {
+                return LIBSSH2_ERROR_ALLOC;
+            }
+            std::memcpy(memory, made.data(), made.size());
+            *signature = static_cast<unsigned char*>(memory);
+            *length = made.size();
+            return 0;
+        } catch (...) {
+            return LIBSSH2_ERROR_METHOD_NOT_SUPPORTED; // no exception may cross libssh2
+        }
+    }
+
+    static void respond(const char* name, int name_length, const char* instruction,
+                        int instruction_length, int count,
+                        const LIBSSH2_USERAUTH_KBDINT_PROMPT* prompts,
+                        LIBSSH2_USERAUTH_KBDINT_RESPONSE* responses, void** abstract) {
+        const auto text = [](const void* begin, std::size_t length) {
+            return begin == nullptr ? std::string()
+                                    : std::string(static_cast<const char*>(begin), length);
+        };
+        try {
+            std::vector<Prompt> list;
+            for (int i = 0; i < count; ++i) {
+                list.push_back({text(prompts[i].text, prompts[i].length), prompts[i].echo != 0});
+            }
+            auto answers = (*engine(abstract).responder_)(
+                text(name, static_cast<std::size_t>(name_length)),
+                text(instruction, static_cast<std::size_t>(instruction_length)), list);
+            answers.resize(list.size());
+            for (std::size_t i = 0; i < answers.size(); ++i) {
+                auto* memory = static_cast<char*>(engine(abstract).allocate(answers[i].size() + 1));
+                if (memory == nullptr) {
+                    return;
+                }
+                std::memcpy(memory, answers[i].c_str(), answers[i].size() + 1);
+                responses[i].text = memory;
+                responses[i].length = length_of(answers[i]);
+            }
+        } catch (...) {
+            // No exception may cross libssh2; the empty answers are refused by the server.
+        }
+    }
+
+    static void install(LIBSSH2_SESSION* session) {
+#if LIBSSH2_VERSION_NUM >= 0x010b01
+        using Generic = libssh2_cb_generic*;
+        const auto set = libssh2_session_callback_set2;
+#else
+        using Generic = void*;
+        const auto set = libssh2_session_callback_set;
+#endif
+        set(session, LIBSSH2_CALLBACK_SEND, reinterpret_cast<Generic>(&send));
+        set(session, LIBSSH2_CALLBACK_RECV, reinterpret_cast<Generic>(&receive));
+        set(session, LIBSSH2_CALLBACK_DISCONNECT, reinterpret_cast<Generic>(&disconnect));
+    }
+};
+
+Engine::Engine(const Methods& methods) : session_(new_session(*this)) {
+    Callbacks::install(session_);
+#if LIBSSH2_VERSION_NUM >= 0x010b00
+    // Every operation has a deadline of its own; libssh2's is a minute and would cut longer ones.
+    constexpr long one_day = 24L * 60 * 60;
+    libssh2_session_set_read_timeout(session_, one_day);
+#endif
+    try {
+        prefer(LIBSSH2_METHOD_KEX, methods.kex);
+        prefer(LIBSSH2_METHOD_HOSTKEY, methods.host_key);
+        prefer(LIBSSH2_METHOD_CRYPT_CS, methods.ciphers);
+        prefer(LIBSSH2_METHOD_CRYPT_SC, methods.ciphers);
+        prefer(LIBSSH2_METHOD_MAC_CS, methods.macs);
+        prefer(LIBSSH2_METHOD_MAC_SC, methods.macs);
+    } catch (...) {
+        libssh2_session_free(session_);
+        throw;
+    }
+}
+
+Engine::~Engine() {
+    dead_ = true;
+    unwind();
+    // With the callbacks refusing everything there is nothing left to wait for.
+    while (libssh2_session_free(session_) == LIBSSH2_ERROR_EAGAIN) {
+    }
+}
+
+void Engine::prefer(int kind, const std::vector<std::string>& names) {
+    const auto supported = supported_algorithms(session_, kind);
+    std::vector<std::string> usable;
+    for (const auto& name : names) {
+        if (std::find(supported.begin(), supported.end(), name) != supported.end()) {
+            usable.push_back(name);
+        }
+    }
+    const int code = usable.empty() ? LIBSSH2_ERROR_METHOD_NOT_SUPPORTED
+                                    : libssh2_session_method_pref(session_, kind,
+                                                                  join_names(usable, ",").c_str());
+    if (code != 0) {
+        Failure failure;
+        failure.kind = ErrorKind::configuration;
+        failure.reason =
+            "libssh2 " + library_version() + " has none of the algorithms " + join_names(names);
+        throw Error(std::move(failure));
+    }
+}
+
+void Engine::before_free(std::string_view bytes) noexcept {
+    // libssh2 1.10 and 1.11 do not tell an exit status of 0 from none at all, and never tell a
+    // channel's number. Both are in the server's messages, which pass by here.
+    if (bytes.size() < 9) {
+        return;
+    }
+    WireReader message(bytes);
+    const unsigned char kind = message.byte();
+    const std::uint32_t channel = message.uint32();
+    if (kind == message_channel_open_confirmation) {
+        confirmed_channel_ = channel;
+    } else if (kind == message_channel_request && message.string() == "exit-status") {
+        message.byte(); // wants no reply
+        const std::uint32_t status = message.uint32();
+        for (Channel& open : channels_) {
+            if (message.ok() && open.id_ == channel) {
+                open.exit_status_ = static_cast<int>(status);
+            }
+        }
+    }
+}
+
+ssize_t Engine::receive_last(char* buffer, std::size_t length) noexcept {
+    // libssh2 frees the server's key and the ciphers only if the key exchange has ended. Let it.
+    const std::string_view newkeys = PlaintextFraming::newkeys_packet();
+    if (!framing_.awaits_newkeys() || length < newkeys.size() || newkeys_forged_) {
+        return 0;
+    }
+    newkeys_forged_ = true;
+    std::memcpy(buffer, newkeys.data(), newkeys.size());
+    return static_cast<ssize_t>(newkeys.size());
+}
+
+void Engine::receive(std::string_view bytes) {
+    received_.feed(bytes);
+    if (input_at_ > 0 && input_at_ >= input_.size() / 2) {
+        input_.erase(0, input_at_);
+        input_at_ = 0;
+    }
+    input_ += bytes;
+    run();
+}
+
+void Engine::receive_eof(std::string reason) {
+    input_ended_ = true;
+    eof_reason_ = std::move(reason);
+    run();
+}
+
+std::string Engine::take_output() { return std::exchange(output_, {}); }
+
+void Engine::start(Operation& operation) {
+    operations_.push_back(&operation);
+    if (failure_ != 0) {
+        const int code = operation.step();
+        operation.result_ = code >= 0 ? code : failure_;
+        operation.finished_ = true;
+        return;
+    }
+    run();
+}
+
+void Engine::finish(Operation& operation, bool harmless) noexcept {
+    if (!operation.finished_ && !harmless) {
+        fail(error_abandoned, "an operation was cut off");
+    }
+    std::erase(operations_, &operation);
+}
+
+void Engine::run() {
+    if (running_) {
+        return;
+    }
+    running_ = true;
+    while (failure_ == 0) {
+        if (step_all()) {
+            continue;
+        }
+        const std::size_t left = unread();
+        if (left == 0) {
+            break;
+        }
+        // A server's last message may follow a command's last output at once, and libssh2 reads
+        // nothing any more after that message. So the last byte is kept back until all that stands
+        // before it has been taken out of the channels.
+        granted_ = channels_.empty() || left == 1 ? left : left - 1;
+        const bool progress = step_all();
+        granted_ = 0;
+        if (!progress && unread() == left) {
+            break; // nobody wants it now
+        }
+    }
+    if (failure_ == 0 && input_ended_ && unread() == 0) {
+        fail(error_connection_lost, eof_reason_);
+    }
+    running_ = false;
+}
+
+bool Engine::step_all() {
+    bool progress = false;
+    for (Channel& channel : channels_) {
+        progress = drain(channel) || progress;
+        if (failure_ != 0) {
+            return true;
+        }
+    }
+    // By index: waking must not add operations, but a list that changed would be worse.
+    for (std::size_t i = 0; i < operations_.size(); ++i) { // NOLINT(modernize-loop-convert)
+        Operation& operation = *operations_[i];
+        if (operation.finished_) {
+            continue;
+        }
+        int code = operation.step();
+        if (code == LIBSSH2_ERROR_EAGAIN) {
+            continue;
+        }
+        if (code < 0 && !disconnect_.empty()) {
+            // Where libssh2 waits for an answer, it reports the server's farewell as something
+            // else.
+            code = LIBSSH2_ERROR_SOCKET_DISCONNECT;
+        }
+        progress = true;
+        operation.result_ = code;
+        operation.finished_ = true;
+        operation.wake();
+        if (is_fatal(code)) {
+            fail(code, last_error());
+            return true;
+        }
+    }
+    return progress;
+}
+
+bool Engine::drain(Channel& channel) {
+    bool progress = drain_stream(channel, 0, channel.out);
+    progress = drain_stream(channel, SSH_EXTENDED_DATA_STDERR, channel.err) || progress;
+    if (failure_ == 0 && !channel.eof_ && libssh2_channel_eof(channel.raw_) == 1) {
+        channel.eof_ = true;
+        progress = true;
+    }
+    return progress;
+}
+
+bool Engine::drain_stream(Channel& channel, int stream, std::string& buffer) {
+    static thread_local std::array<char, packet_size> scratch;
+    bool progress = false;
+    while (failure_ == 0 && !channel.eof_ && buffer.size() < Channel::buffer_limit) {
+        const auto got =
+            libssh2_channel_read_ex(channel.raw_, stream, scratch.data(), scratch.size());
+        if (got > 0) {
+            if (!channel.discard_) {
+                buffer.append(scratch.data(), static_cast<std::size_t>(got));
+            }
+            progress = true;
+            continue;
+        }
+        if (const int code = static_cast<int>(got); is_fatal(code)) {
+            fail(code, last_error());
+        }
+        break;
+    }
+    return progress;
+}
+
+void Engine::unwind() noexcept {
+    for (Operation* operation : operations_) {
+        if (!operation->finished_) {
+            operation->step();
+        }
+    }
+    char byte = 0;
+    for (Channel& channel : channels_) {
+        libssh2_channel_read_ex(channel.raw_, 0, &byte, 1);
+    }
+}
+
+void Engine::fail(int code, std::string reason) {
+    if (failure_ != 0) {
+        return;
+    }
+    failure_ = code;
+    failure_reason_ = std::move(reason);
+    // libssh2 frees what a half-done operation holds (keys, big numbers) only when that operation
+    // itself fails. So each is called once more, with callbacks that refuse everything.
+    dead_ = true;
+    for (Operation* operation : operations_) {
+        if (!operation->finished_) {
+            const int last = operation->step();
+            operation->result_ = last >= 0 ? last : code;
+            operation->finished_ = true;
+            operation->wake();
+        }
+    }
+    unwind();
+}
+
+std::string Engine::last_error() const {
+    char* message = nullptr;
+    int length = 0;
+    libssh2_session_last_error(session_, &message, &length, 0);
+    return message == nullptr ? std::string()
+                              : std::string(message, static_cast<std::size_t>(length));
+}
+
+int Engine::handshake() { return libssh2_session_handshake(session_, idle_descriptor()); }
+
+int Engine::list_methods(const std::string& user, std::vector<std::string>& methods) {
+    const char* list = libssh2_userauth_list(session_, user.c_str(), length_of(user));
+    if (list != nullptr) {
+        methods = split_names(list);
+        return 0;
+    }
+    return authenticated() ? 0 : libssh2_session_last_errno(session_);
+}
+
+int Engine::login_password(const std::string& user, const std::string& password) {
+    return libssh2_userauth_password_ex(session_, user.c_str(), length_of(user), password.c_str(),
+                                        length_of(password), nullptr);
+}
+
+int Engine::login_interactive(const std::string& user, Responder& responder) {
+    responder_ = &responder;
+    const int code = libssh2_userauth_keyboard_interactive_ex(session_, user.c_str(),
+                                                              length_of(user), &Callbacks::respond);
+    // A refusal comes as -1, which means a broken connection elsewhere.
+    return code == -1 && !dead_ && disconnect_.empty() ? LIBSSH2_ERROR_AUTHENTICATION_FAILED : code;
+}
+
+int Engine::login_key(const std::string& user, const PrivateKey& key) {
+    const std::string& blob = key.public_key();
+    void* abstract = const_cast<PrivateKey*>(&key); // only ever read, by Callbacks::sign
+    return libssh2_userauth_publickey(session_, user.c_str(),
+                                      reinterpret_cast<const unsigned char*>(blob.data()),
+                                      blob.size(), &Callbacks::sign, &abstract);
+}
+
+int Engine::open_channel(Channel*& channel) {
+    LIBSSH2_CHANNEL* raw =
+        libssh2_channel_open_ex(session_, session_channel.data(), length_of(session_channel),
+                                window_size, packet_size, nullptr, 0);
+    if (raw == nullptr) {
+        return libssh2_session_last_errno(session_);
+    }
+    channel = &channels_.emplace_back();
+    channel->raw_ = raw;
+    channel->id_ = confirmed_channel_;
+    return 0;
+}
+
+int Engine::request_pty(Channel& channel, const std::string& term, int width, int height) {
+    return libssh2_channel_request_pty_ex(channel.raw_, term.c_str(), length_of(term), nullptr, 0,
+                                          width, height, 0, 0);
+}
+
+int Engine::request_start(Channel& channel, const std::string& kind, const std::string& argument) {
+    const bool shell = kind == "shell";
+    return libssh2_channel_process_startup(channel.raw_, kind.c_str(), length_of(kind),
+                                           shell ? nullptr : argument.c_str(),
+                                           shell ? 0 : length_of(argument));
+}
+
+int Engine::write(Channel& channel, std::string_view data) {
+    const auto sent = libssh2_channel_write_ex(channel.raw_, 0, data.data(),
+                                               std::min<std::size_t>(data.size(), packet_size));
+    return sent == 0 ? LIBSSH2_ERROR_EAGAIN : static_cast<int>(sent);
+}
+
+int Engine::send_eof(Channel& channel) { return libssh2_channel_send_eof(channel.raw_); }
+
+int Engine::close_channel(Channel& channel) {
+    if (!channel.close_sent_) {
+        if (const int code = libssh2_channel_close(channel.raw_); code != 0) {
+            return code;
+        }
+        channel.close_sent_ = true;
+    }
+    // libssh2_channel_close may return before the device's own close has come.
+    if (!channel.eof_) {
+        return LIBSSH2_ERROR_EAGAIN;
+    }
+    if (const int code = libssh2_channel_wait_closed(channel.raw_); code != 0) {
+        return code;
+    }
+    if (!channel.exit_status_) {
+        if (const int status = libssh2_channel_get_exit_status(channel.raw_); status != 0) {
+            channel.exit_status_ = status;
+        }
+    }
+    char* signal = nullptr;
+    std::size_t length = 0;
+    if (libssh2_channel_get_exit_signal(channel.raw_, &signal, &length, nullptr, nullptr, nullptr,
+                                        nullptr) == 0 &&
+        signal != nullptr) {
+        channel.exit_signal_.assign(signal, length);
+        libssh2_free(session_, signal);
+    }
+    return 0;
+}
+
+int Engine::disconnect() {
+    return libssh2_session_disconnect_ex(session_, SSH_DISCONNECT_BY_APPLICATION, "done", "");
+}
+
+void Engine::free_channel(Channel& channel) noexcept {
+    if (libssh2_channel_free(channel.raw_) == LIBSSH2_ERROR_EAGAIN) {
+        // Still open: libssh2 would want to wait for the device. The session goes instead.
+        fail(error_abandoned, "a channel was dropped while it was open");
+        while (libssh2_channel_free(channel.raw_) == LIBSSH2_ERROR_EAGAIN) {
+        }
+    }
+    channels_.remove_if([&](const Channel& one) { return &one == &channel; });
+}
+
+bool Engine::authenticated() const noexcept {
+    return libssh2_userauth_authenticated(session_) == 1;
+}
+
+std::string Engine::host_key() const {
+    std::size_t length = 0;
+    int type = 0;
+    const char* key = libssh2_session_hostkey(session_, &length, &type);
+    return key == nullptr ? std::string() : std::string(key, length);
+}
+
+bool Engine::signs_rsa_with_sha2() const {
+    if (!sent_.message()) {
+        return false;
+    }
+    const auto& offered = sent_.message()->kex;
+    return std::find(offered.begin(), offered.end(), "ext-info-c") != offered.end();
+}
+
+} // namespace muster::ssh::detail

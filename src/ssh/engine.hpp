@@ -1,0 +1,229 @@
+#pragma once
+/// One SSH session without I/O: bytes go in, bytes come out, and operations finish in between.
+
+#include "ssh/kexinit.hpp"
+#include "ssh/library.hpp"
+#include "ssh/plaintext.hpp"
+
+#include <muster/ssh/private_key.hpp>
+
+#include <sys/types.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <list>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace muster::ssh::detail {
+
+/// Something that is in progress on a session. Registered with `Engine::start`, it is stepped until
+/// its result is there; whoever waits for it is woken then.
+class Operation {
+public:
+    Operation() = default;
+    Operation(const Operation&) = delete;
+    Operation& operator=(const Operation&) = delete;
+    virtual ~Operation() = default;
+
+    /// Calls the library once: its result, or LIBSSH2_ERROR_EAGAIN when it needs more input.
+    virtual int step() = 0;
+
+    /// The result is there. Must not call the engine.
+    virtual void wake() noexcept = 0;
+
+    [[nodiscard]] bool finished() const noexcept { return finished_; }
+
+    [[nodiscard]] int result() const noexcept { return result_; }
+
+private:
+    friend class Engine;
+
+    int result_ = 0;
+    bool finished_ = false;
+};
+
+/// The channel of a shell, a command or a tunnel. What the device sends is taken out of libssh2 as
+/// soon as it is there, up to `buffer_limit` bytes per stream: libssh2 looks through everything
+/// that is unread for each read, and forgets it all when the connection ends.
+class Channel {
+public:
+    static constexpr std::size_t buffer_limit = 256 * 1024;
+
+    /// What has arrived; the reader takes it.
+    std::string out;
+    std::string err;
+
+    /// The device has said that nothing more comes, and all of it is in `out` and `err`.
+    [[nodiscard]] bool eof() const noexcept { return eof_; }
+
+    /// What the device reported about the command's end.
+    [[nodiscard]] std::optional<int> exit_status() const noexcept { return exit_status_; }
+
+    [[nodiscard]] const std::string& exit_signal() const noexcept { return exit_signal_; }
+
+    /// Throw away what arrives from now on: nobody will read it.
+    void discard() noexcept;
+
+private:
+    friend class Engine;
+
+    LIBSSH2_CHANNEL* raw_ = nullptr;
+    std::uint32_t id_ = 0;
+    std::optional<int> exit_status_;
+    std::string exit_signal_;
+    bool eof_ = false;
+    bool discard_ = false;
+    bool close_sent_ = false;
+};
+
+/// Which algorithms to offer, best first. Names that this libssh2 does not have are left out.
+struct Methods {
+    std::vector<std::string> kex;
+    std::vector<std::string> host_key;
+    std::vector<std::string> ciphers;
+    std::vector<std::string> macs;
+};
+
+/// Answers the prompts of keyboard-interactive authentication.
+struct Prompt {
+    std::string text;
+    bool echo = false;
+};
+
+using Responder = std::function<std::vector<std::string>(
+    const std::string& name, const std::string& instruction, const std::vector<Prompt>& prompts)>;
+
+/// libssh2 behind byte queues. Sending always succeeds, into a queue, so no packet is ever partial
+/// and EAGAIN means nothing but "more input is needed"; see docs/design/ssh.md.
+///
+/// The functions that return `int` are steps: to be called again with the same arguments while they
+/// return LIBSSH2_ERROR_EAGAIN, from an Operation. Those marked (session) must not overlap.
+class Engine final : private SessionOwner {
+public:
+    explicit Engine(const Methods& methods);
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+    ~Engine();
+
+    // Bytes.
+
+    /// Takes what the socket gave and runs everything that it allows.
+    void receive(std::string_view bytes);
+    /// The socket has nothing more to give.
+    void receive_eof(std::string reason);
+
+    /// Received bytes that nobody has needed yet: stop reading the socket when they grow.
+    [[nodiscard]] std::size_t unread() const noexcept { return input_.size() - input_at_; }
+
+    /// What is to be sent, all of it.
+    [[nodiscard]] std::string take_output();
+
+    [[nodiscard]] std::size_t output_size() const noexcept { return output_.size(); }
+
+    // Operations.
+
+    /// Registers the operation and runs everything as far as it goes; it may be finished at return.
+    /// Must be followed by `finish` once the result was seen or is no longer wanted.
+    void start(Operation& operation);
+    /// Takes the operation off. One that was not finished has left libssh2 in the middle of
+    /// something, unless `harmless`: the session is then of no further use and fails.
+    void finish(Operation& operation, bool harmless = false) noexcept;
+    /// Steps everything again: after something other than input has changed.
+    void run();
+
+    // The session's end.
+
+    /// Ends the session at once: all operations finish with `code`.
+    void fail(int code, std::string reason);
+
+    /// The code with which the session failed; 0 while it works.
+    [[nodiscard]] int failure() const noexcept { return failure_; }
+
+    [[nodiscard]] const std::string& failure_reason() const noexcept { return failure_reason_; }
+
+    /// The text that the server sent with its last message, SSH_MSG_DISCONNECT.
+    [[nodiscard]] const std::string& disconnect_message() const noexcept { return disconnect_; }
+
+    /// libssh2's words about the last error.
+    [[nodiscard]] std::string last_error() const;
+
+    // Steps.
+
+    int handshake();                                                              // (session)
+    int list_methods(const std::string& user, std::vector<std::string>& methods); // (session)
+    int login_password(const std::string& user, const std::string& password);     // (session)
+    int login_interactive(const std::string& user, Responder& responder);         // (session)
+    int login_key(const std::string& user, const PrivateKey& key);                // (session)
+    int open_channel(Channel*& channel);                                          // (session)
+    int request_pty(Channel& channel, const std::string& term, int width, int height);
+    /// kind: "exec", "shell" or "subsystem".
+    int request_start(Channel& channel, const std::string& kind, const std::string& argument);
+    /// Bytes accepted, at least one.
+    int write(Channel& channel, std::string_view data);
+    int send_eof(Channel& channel);
+    /// Sends and awaits the end of the channel; the exit status is there afterwards.
+    int close_channel(Channel& channel);
+    int disconnect(); // (session)
+
+    /// Frees the channel and all it holds. Closed channels cost nothing; an open one is closed.
+    void free_channel(Channel& channel) noexcept;
+
+    // Facts.
+
+    [[nodiscard]] bool authenticated() const noexcept;
+    /// The server's host key in wire format, after the handshake.
+    [[nodiscard]] std::string host_key() const;
+    /// Whether this libssh2 can sign with an RSA key as servers since OpenSSH 8.8 want it: it then
+    /// asks the server for its signature algorithms.
+    [[nodiscard]] bool signs_rsa_with_sha2() const;
+
+    [[nodiscard]] const KexInitReader& client_side() const noexcept { return sent_; }
+
+    [[nodiscard]] const KexInitReader& server_side() const noexcept { return received_; }
+
+private:
+    struct Callbacks; // what libssh2 calls
+
+    void before_free(std::string_view bytes) noexcept override;
+    void prefer(int kind, const std::vector<std::string>& names);
+    bool step_all();
+    bool drain(Channel& channel);
+    bool drain_stream(Channel& channel, int stream, std::string& buffer);
+    void unwind() noexcept;
+    ssize_t receive_last(char* buffer, std::size_t length) noexcept;
+
+    LIBSSH2_SESSION* session_ = nullptr;
+    std::string input_;
+    std::size_t input_at_ = 0;
+    std::size_t granted_ = 0; // how much of the input libssh2 may have now
+    PlaintextFraming framing_;
+    bool newkeys_forged_ = false;
+    std::string output_;
+    std::vector<Operation*> operations_;
+    std::list<Channel> channels_;
+    std::uint32_t confirmed_channel_ = 0;
+    Responder* responder_ = nullptr;
+    std::string disconnect_;
+    std::string eof_reason_;
+    std::string failure_reason_;
+    int failure_ = 0;
+    KexInitReader sent_;
+    KexInitReader received_;
+    bool input_ended_ = false;
+    bool dead_ = false; // the callbacks refuse everything
+    bool running_ = false;
+};
+
+/// Our own result codes, outside of libssh2's.
+constexpr int error_connection_lost = -10'001;
+constexpr int error_abandoned = -10'002;
+
+/// Whether an error ends the session, rather than one operation.
+bool is_fatal(int code) noexcept;
+
+} // namespace muster::ssh::detail

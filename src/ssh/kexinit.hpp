@@ -1,0 +1,59 @@
+#pragma once
+/// What the two sides of a key exchange offered, read from the bytes on the wire before encryption
+/// begins, so that a failed negotiation can be explained.
+
+#include <cstddef>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace muster::ssh::detail {
+
+/// The name-lists of SSH_MSG_KEXINIT (RFC 4253 section 7.1) that matter to us.
+struct KexInit {
+    std::vector<std::string> kex;
+    std::vector<std::string> host_key;
+    std::vector<std::string> cipher_to_server;
+    std::vector<std::string> cipher_to_client;
+    std::vector<std::string> mac_to_server;
+    std::vector<std::string> mac_to_client;
+};
+
+/// Follows the start of one direction of a connection: identification line, then KEXINIT.
+class KexInitReader {
+public:
+    /// Takes the next bytes; cheap once the message was seen.
+    void feed(std::string_view bytes);
+
+    /// "SSH-2.0-OpenSSH_9.2", once it has come.
+    [[nodiscard]] const std::string& identification() const noexcept { return identification_; }
+
+    /// Empty until the whole message was seen.
+    [[nodiscard]] const std::optional<KexInit>& message() const noexcept { return message_; }
+
+    /// What came instead of an identification line: the start of it, printable characters only.
+    [[nodiscard]] std::string garbage() const;
+
+private:
+    bool parse_lines();
+    void parse_packet();
+
+    std::string buffer_;
+    std::string first_line_;
+    std::string identification_;
+    std::optional<KexInit> message_;
+    bool done_ = false;
+};
+
+/// Why the two offers do not meet: "key exchange: the device offers only a, b; we offer c". Empty
+/// when they do.
+std::string explain_mismatch(const KexInit& ours, const KexInit& theirs);
+
+/// "a,b" as a list.
+std::vector<std::string> split_names(std::string_view names);
+
+/// The names as one list for people: "a, b".
+std::string join_names(const std::vector<std::string>& names, std::string_view separator = ", ");
+
+} // namespace muster::ssh::detail

@@ -1,0 +1,164 @@
+#include "ssh/library.hpp"
+
+#include <muster/ssh/error.hpp>
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+
+#include <fcntl.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdlib>
+#include <cstring>
+#include <memory>
+#include <mutex>
+#include <new>
+#include <system_error>
+#include <utility>
+
+namespace muster::ssh::detail {
+
+namespace {
+
+[[noreturn]] void fail(const std::string& reason, const std::string& remedy = {}) {
+    Failure failure;
+    failure.kind = ErrorKind::configuration;
+    failure.reason = reason;
+    failure.remedy = remedy;
+    throw Error(std::move(failure));
+}
+
+/// OpenSSL looks algorithms up and loads its configuration on first use, which takes milliseconds:
+/// better now than in the middle of the first connection's key exchange.
+void warm_up() {
+    std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> key(
+        EVP_PKEY_Q_keygen(nullptr, nullptr, "X25519"), EVP_PKEY_free);
+    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
+    unsigned length = 0;
+    EVP_Digest("", 0, digest.data(), &length, EVP_sha256(), nullptr);
+    EVP_Digest("", 0, digest.data(), &length, EVP_sha512(), nullptr);
+}
+
+SessionOwner& owner_of(void** abstract) { return *static_cast<SessionOwner*>(*abstract); }
+
+void* allocate(std::size_t size, void** abstract) { return owner_of(abstract).allocate(size); }
+
+void release(void* pointer, void** abstract) { owner_of(abstract).release(pointer); }
+
+void* reallocate(void* pointer, std::size_t size, void** abstract) {
+    return owner_of(abstract).reallocate(pointer, size);
+}
+
+} // namespace
+
+/// In front of each piece of memory: its place in the owner's list, and its size, which libssh2
+/// does not tell when it frees.
+struct alignas(std::max_align_t) SessionOwner::Block {
+    Block* next;
+    Block** link; // what points at this block
+    std::size_t size;
+
+    [[nodiscard]] void* memory() noexcept { return this + 1; }
+
+    static Block* of(void* memory) noexcept { return static_cast<Block*>(memory) - 1; }
+};
+
+void* SessionOwner::allocate(std::size_t size) noexcept {
+    auto* block = static_cast<Block*>(std::malloc(sizeof(Block) + size));
+    if (block == nullptr) {
+        return nullptr;
+    }
+    *block = Block{first_, &first_, size};
+    if (first_ != nullptr) {
+        first_->link = &block->next;
+    }
+    first_ = block;
+    return block->memory();
+}
+
+void SessionOwner::release(void* pointer) noexcept {
+    if (pointer == nullptr) {
+        return;
+    }
+    Block* block = Block::of(pointer);
+    before_free({static_cast<const char*>(pointer), block->size});
+    *block->link = block->next;
+    if (block->next != nullptr) {
+        block->next->link = block->link;
+    }
+    OPENSSL_cleanse(pointer, block->size);
+    std::free(block);
+}
+
+void* SessionOwner::reallocate(void* pointer, std::size_t size) noexcept {
+    void* larger = allocate(size);
+    if (larger != nullptr && pointer != nullptr) {
+        std::memcpy(larger, pointer, std::min(size, Block::of(pointer)->size));
+        release(pointer);
+    }
+    return larger;
+}
+
+SessionOwner::~SessionOwner() {
+    while (first_ != nullptr) {
+        Block* block = std::exchange(first_, first_->next);
+        OPENSSL_cleanse(block->memory(), block->size);
+        std::free(block);
+    }
+}
+
+void initialise_library() {
+    static std::once_flag once;
+    std::call_once(once, [] {
+        if (libssh2_version(0x010a00) == nullptr) {
+            fail("libssh2 " + library_version() + " is too old", "libssh2 1.10 or newer is needed");
+        }
+        if (const int code = libssh2_init(0); code != 0) {
+            fail("libssh2 cannot be initialised: error " + std::to_string(code));
+        }
+        warm_up();
+    });
+}
+
+int idle_descriptor() {
+    static const int descriptor = [] {
+        const int fd = ::open("/dev/null", O_RDWR | O_NONBLOCK | O_CLOEXEC);
+        if (fd < 0) {
+            fail("cannot open /dev/null: " + std::generic_category().message(errno));
+        }
+        return fd;
+    }();
+    return descriptor;
+}
+
+const std::string& library_version() {
+    static const std::string version = libssh2_version(0);
+    return version;
+}
+
+LIBSSH2_SESSION* new_session(SessionOwner& owner) {
+    initialise_library();
+    LIBSSH2_SESSION* session = libssh2_session_init_ex(allocate, release, reallocate, &owner);
+    if (session == nullptr) {
+        throw std::bad_alloc();
+    }
+    libssh2_session_set_blocking(session, 0);
+    return session;
+}
+
+std::vector<std::string> supported_algorithms(LIBSSH2_SESSION* session, int kind) {
+    const char** names = nullptr;
+    const int count = libssh2_session_supported_algs(session, kind, &names);
+    std::vector<std::string> list;
+    for (int i = 0; i < count; ++i) {
+        list.emplace_back(names[i]);
+    }
+    if (count > 0) {
+        libssh2_free(session, names);
+    }
+    return list;
+}
+
+} // namespace muster::ssh::detail

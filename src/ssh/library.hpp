@@ -1,0 +1,56 @@
+#pragma once
+/// libssh2's process-wide side: initialisation, memory, and the descriptor it is given.
+
+#include <libssh2.h>
+
+#include <cstddef>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace muster::ssh::detail {
+
+/// Initialises libssh2 and OpenSSL, once per process, before the first session. Thread-safe;
+/// throws ssh::Error when the library refuses or is older than 1.10.
+void initialise_library();
+
+/// A descriptor for libssh2_session_handshake: /dev/null, non-blocking. libssh2 asks for one, but
+/// with callbacks for all input and output it only looks at its flags.
+int idle_descriptor();
+
+/// The version of the libssh2 that is loaded, which may be newer than the headers: "1.11.1".
+const std::string& library_version();
+
+/// What a session belongs to: libssh2's abstract pointer. It holds the session's memory, which is
+/// overwritten before it is freed, since passwords and keys pass through it. What libssh2 forgets
+/// to free (a host key for each rekey, a packet that was half received) goes with the owner.
+class SessionOwner {
+public:
+    SessionOwner() = default;
+    SessionOwner(const SessionOwner&) = delete;
+    SessionOwner& operator=(const SessionOwner&) = delete;
+
+    /// Shows memory just before libssh2 frees it: decrypted packets of the server among it.
+    virtual void before_free(std::string_view bytes) noexcept = 0;
+
+    /// Memory that libssh2 will free; null when there is none.
+    void* allocate(std::size_t size) noexcept;
+    void release(void* pointer) noexcept;
+    void* reallocate(void* pointer, std::size_t size) noexcept;
+
+protected:
+    ~SessionOwner();
+
+private:
+    struct Block;
+
+    Block* first_ = nullptr;
+};
+
+/// Creates a non-blocking session. The owner must outlive it.
+LIBSSH2_SESSION* new_session(SessionOwner& owner);
+
+/// The algorithms that this libssh2 has, of one LIBSSH2_METHOD_... kind.
+std::vector<std::string> supported_algorithms(LIBSSH2_SESSION* session, int kind);
+
+} // namespace muster::ssh::detail

@@ -1,0 +1,415 @@
+#include "ssh/crypto.hpp"
+#include "ssh/engine.hpp"
+#include "ssh/methods.hpp"
+#include "sshd.hpp"
+
+#include <doctest/doctest.h>
+
+#include <poll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <limits>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace muster::ssh;
+using namespace muster::ssh::detail;
+
+namespace {
+
+template <class Step>
+class Waiting : public Operation {
+public:
+    explicit Waiting(Step step) : step_(std::move(step)) {}
+
+    int step() override { return step_(); }
+
+    void wake() noexcept override {}
+
+private:
+    Step step_;
+};
+
+/// An engine and a socket, pumped by poll(2): what the loop does, without the loop.
+class Pumped {
+public:
+    explicit Pumped(int fd, const Methods& methods = default_methods())
+        : engine(methods), fd_(fd) {}
+
+    Pumped(const Pumped&) = delete;
+    Pumped& operator=(const Pumped&) = delete;
+
+    ~Pumped() { ::close(fd_); }
+
+    Engine engine;
+
+    /// Steps until there is a result; `chunk` limits how much is read at once.
+    template <class Step>
+    int drive(Step step) {
+        Waiting<Step> operation(std::move(step));
+        engine.start(operation);
+        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
+        while (!operation.finished() && std::chrono::steady_clock::now() < deadline &&
+               received < budget) {
+            transfer();
+        }
+        flush();
+        const int result = operation.finished() ? operation.result() : cut_off;
+        engine.finish(operation);
+        return result;
+    }
+
+    static constexpr int cut_off = -99'999;
+
+    std::size_t chunk = 65536;
+    std::size_t received = 0;
+    /// After so many bytes from the server, operations are cut off where they stand.
+    std::size_t budget = std::numeric_limits<std::size_t>::max();
+
+private:
+    void flush() {
+        pending_ += engine.take_output();
+        while (!pending_.empty()) {
+            const ssize_t sent = ::send(fd_, pending_.data(), pending_.size(), MSG_NOSIGNAL);
+            if (sent <= 0) {
+                pending_.clear();
+                return;
+            }
+            pending_.erase(0, static_cast<std::size_t>(sent));
+        }
+    }
+
+    void transfer() {
+        flush();
+        struct pollfd ready{fd_, POLLIN, 0};
+
+        if (::poll(&ready, 1, 1000) <= 0) {
+            return;
+        }
+        std::string bytes(chunk, '\0');
+        const ssize_t got = ::recv(fd_, bytes.data(), bytes.size(), 0);
+        if (got > 0) {
+            bytes.resize(static_cast<std::size_t>(got));
+            received += bytes.size();
+            engine.receive(bytes);
+        } else {
+            engine.receive_eof("the connection was closed by the device");
+        }
+    }
+
+    int fd_;
+    std::string pending_;
+};
+
+std::pair<int, int> socket_pair() {
+    std::array<int, 2> fds{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
+    return {fds[0], fds[1]};
+}
+
+/// A session that is logged in to sshd.
+struct LoggedIn {
+    explicit LoggedIn(const std::string& config = {}, const std::string& key = "ed25519")
+        : sshd(config), connection(connect()) {
+        REQUIRE(connection.drive([this] { return connection.engine.handshake(); }) == 0);
+        const auto identity = PrivateKey::load(sshd.user_key(key));
+        REQUIRE(connection.drive(
+                    [&] { return connection.engine.login_key(sshd.user(), identity); }) == 0);
+        REQUIRE(connection.engine.authenticated());
+    }
+
+    Channel& open() {
+        Channel* channel = nullptr;
+        REQUIRE(connection.drive([&] { return connection.engine.open_channel(channel); }) == 0);
+        return *channel;
+    }
+
+    void start(Channel& channel, const std::string& command) {
+        REQUIRE(connection.drive([&] {
+            return connection.engine.request_start(channel, "exec", command);
+        }) == 0);
+    }
+
+    /// Everything up to the end.
+    std::pair<std::string, std::string> read_all(Channel& channel) {
+        std::string out;
+        std::string err;
+        while (!channel.eof() || !channel.out.empty() || !channel.err.empty()) {
+            out += std::exchange(channel.out, {});
+            err += std::exchange(channel.err, {});
+            connection.engine.run(); // there is room again
+            const int code = connection.drive([&] {
+                return channel.eof() || !channel.out.empty() || !channel.err.empty()
+                           ? 0
+                           : LIBSSH2_ERROR_EAGAIN;
+            });
+            if (code != 0) {
+                break;
+            }
+        }
+        return {out, err};
+    }
+
+    int connect() {
+        const auto [ours, theirs] = socket_pair();
+        sshd.serve(theirs);
+        return ours;
+    }
+
+    Sshd sshd;
+    Pumped connection;
+};
+
+bool no_sshd() {
+    if (!Sshd::available()) {
+        MESSAGE("skipped: no sshd on this machine");
+        return true;
+    }
+    return false;
+}
+
+} // namespace
+
+TEST_CASE("a handshake shows the server's host key and both sides' offers") {
+    if (no_sshd()) {
+        return;
+    }
+    Sshd sshd;
+    const auto [ours, theirs] = socket_pair();
+    sshd.serve(theirs);
+    Pumped connection(ours);
+    REQUIRE(connection.drive([&] { return connection.engine.handshake(); }) == 0);
+    const std::string known = sshd.host_key();
+    CHECK(base64_encode(connection.engine.host_key()) == known.substr(known.find(' ') + 1));
+    CHECK(connection.engine.server_side().identification().starts_with("SSH-2.0-OpenSSH"));
+    REQUIRE(connection.engine.server_side().message().has_value());
+    REQUIRE(connection.engine.client_side().message().has_value());
+    CHECK(connection.engine.server_side().message()->host_key ==
+          std::vector<std::string>{"ssh-ed25519"});
+    CHECK(explain_mismatch(*connection.engine.client_side().message(),
+                           *connection.engine.server_side().message())
+              .empty());
+
+    std::vector<std::string> methods;
+    REQUIRE(connection.drive([&] { return connection.engine.list_methods("nobody", methods); }) ==
+            0);
+    CHECK(std::find(methods.begin(), methods.end(), "publickey") != methods.end());
+    CHECK_FALSE(connection.engine.authenticated());
+}
+
+TEST_CASE("a command's output, errors and exit status arrive") {
+    if (no_sshd()) {
+        return;
+    }
+    LoggedIn session;
+    for (const int status : {0, 7}) {
+        CAPTURE(status);
+        Channel& channel = session.open();
+        session.start(channel, "echo out; echo err >&2; exit " + std::to_string(status));
+        const auto [out, err] = session.read_all(channel);
+        CHECK(out == "out\n");
+        CHECK(err == "err\n");
+        CHECK(session.connection.drive(
+                  [&] { return session.connection.engine.close_channel(channel); }) == 0);
+        CHECK(channel.exit_status() == status);
+        CHECK(channel.exit_signal().empty());
+        session.connection.engine.free_channel(channel);
+    }
+    CHECK(session.connection.drive([&] { return session.connection.engine.disconnect(); }) == 0);
+}
+
+TEST_CASE("a command that a signal ended has a signal and no status") {
+    if (no_sshd()) {
+        return;
+    }
+    LoggedIn session;
+    Channel& channel = session.open();
+    session.start(channel, "kill -TERM $$");
+    session.read_all(channel);
+    CHECK(session.connection.drive(
+              [&] { return session.connection.engine.close_channel(channel); }) == 0);
+    CHECK_FALSE(channel.exit_status().has_value());
+    CHECK(channel.exit_signal() == "TERM");
+}
+
+TEST_CASE("two channels interleave, and output larger than the windows is complete") {
+    if (no_sshd()) {
+        return;
+    }
+    LoggedIn session;
+    Channel& first = session.open();
+    Channel& second = session.open();
+    constexpr std::size_t size = 3'000'000;
+    session.start(first, "head -c 3000000 /dev/zero | tr '\\0' a");
+    session.start(second, "head -c 3000000 /dev/zero | tr '\\0' b");
+    // The second channel fills its buffer and its window; the first is read to its end meanwhile.
+    REQUIRE(session.connection.drive([&] {
+        return second.out.size() >= Channel::buffer_limit ? 0 : LIBSSH2_ERROR_EAGAIN;
+    }) == 0);
+    const auto [a, no_error] = session.read_all(first);
+    CHECK(second.out.size() <= 2 * Channel::buffer_limit);
+    const auto [b, no_error_either] = session.read_all(second);
+    CHECK(a == std::string(size, 'a'));
+    CHECK(b == std::string(size, 'b'));
+    CHECK(no_error.empty());
+    CHECK(no_error_either.empty());
+}
+
+TEST_CASE("it does not matter how the bytes are cut") {
+    if (no_sshd()) {
+        return;
+    }
+    LoggedIn session;
+    session.connection.chunk = 1;
+    Channel& channel = session.open();
+    session.start(channel, "seq 1 300; exit 3");
+    const auto [out, err] = session.read_all(channel);
+    CHECK(out.starts_with("1\n2\n3\n"));
+    CHECK(out.ends_with("\n299\n300\n"));
+    CHECK(session.connection.drive(
+              [&] { return session.connection.engine.close_channel(channel); }) == 0);
+    CHECK(channel.exit_status() == 3);
+}
+
+TEST_CASE("writing reaches the command, and the end of input too") {
+    if (no_sshd()) {
+        return;
+    }
+    LoggedIn session;
+    Channel& channel = session.open();
+    session.start(channel, "wc -c");
+    const std::string text(1'000'000, 'x');
+    std::string_view rest = text;
+    while (!rest.empty()) {
+        const int sent = session.connection.drive(
+            [&] { return session.connection.engine.write(channel, rest); });
+        REQUIRE(sent > 0);
+        rest.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    REQUIRE(session.connection.drive([&] { return session.connection.engine.send_eof(channel); }) ==
+            0);
+    CHECK(session.read_all(channel).first == "1000000\n");
+}
+
+TEST_CASE("each kind of user key logs in, or says why it can not") {
+    if (no_sshd()) {
+        return;
+    }
+    for (const std::string type : {"ed25519", "ecdsa"}) {
+        CAPTURE(type);
+        const LoggedIn session({}, type);
+        CHECK(session.connection.engine.authenticated());
+    }
+    Sshd sshd;
+    const auto [ours, theirs] = socket_pair();
+    sshd.serve(theirs);
+    Pumped connection(ours);
+    REQUIRE(connection.drive([&] { return connection.engine.handshake(); }) == 0);
+    const auto rsa = PrivateKey::load(sshd.user_key("rsa"));
+    const int code =
+        connection.drive([&] { return connection.engine.login_key(sshd.user(), rsa); });
+    CHECK((code == 0) == connection.engine.signs_rsa_with_sha2());
+    CHECK_FALSE(is_fatal(code));
+}
+
+TEST_CASE("a rekey in the middle of output and input does no harm") {
+    if (no_sshd()) {
+        return;
+    }
+    LoggedIn session("RekeyLimit 64K");
+    Channel& down = session.open();
+    session.start(down, "head -c 1500000 /dev/zero");
+    CHECK(session.read_all(down).first.size() == 1'500'000);
+
+    Channel& up = session.open();
+    session.start(up, "wc -c");
+    const std::string text(500'000, 'x');
+    std::string_view rest = text;
+    while (!rest.empty()) {
+        const int sent =
+            session.connection.drive([&] { return session.connection.engine.write(up, rest); });
+        REQUIRE(sent > 0);
+        rest.remove_prefix(static_cast<std::size_t>(sent));
+    }
+    REQUIRE(session.connection.drive([&] { return session.connection.engine.send_eof(up); }) == 0);
+    CHECK(session.read_all(up).first == "500000\n");
+}
+
+TEST_CASE("a session that is dropped at any moment leaves nothing behind") {
+    if (no_sshd()) {
+        return;
+    }
+    // How many bytes from the server the session lives through; the leak checker does the rest.
+    Sshd sshd;
+    const auto identity = PrivateKey::load(sshd.user_key());
+    std::size_t cut = 0;
+    for (std::size_t budget = 1; budget < 4000; budget += 31) {
+        CAPTURE(budget);
+        const auto [ours, theirs] = socket_pair();
+        sshd.serve(theirs);
+        Pumped connection(ours);
+        connection.chunk = 16;
+        connection.budget = budget;
+        Channel* channel = nullptr;
+        int code = connection.drive([&] { return connection.engine.handshake(); });
+        if (code == 0) {
+            code = connection.drive(
+                [&] { return connection.engine.login_key(sshd.user(), identity); });
+        }
+        if (code == 0) {
+            code = connection.drive([&] { return connection.engine.open_channel(channel); });
+        }
+        if (code == 0) {
+            code = connection.drive(
+                [&] { return connection.engine.request_start(*channel, "exec", "seq 1 1000"); });
+        }
+        if (code != 0) {
+            ++cut;
+            CHECK(code == Pumped::cut_off);
+            CHECK(connection.engine.failure() == error_abandoned);
+        }
+    }
+    CHECK(cut > 10);
+}
+
+TEST_CASE("when the server dies, what arrived is kept and the rest is an error") {
+    if (no_sshd()) {
+        return;
+    }
+    LoggedIn session;
+    Channel& channel = session.open();
+    session.start(channel, "echo here; sleep 60");
+    REQUIRE(session.connection.drive(
+                [&] { return channel.out == "here\n" ? 0 : LIBSSH2_ERROR_EAGAIN; }) == 0);
+    session.sshd.kill_sessions();
+    const int code =
+        session.connection.drive([&] { return channel.eof() ? 0 : LIBSSH2_ERROR_EAGAIN; });
+    CHECK(code == error_connection_lost);
+    CHECK(session.connection.engine.failure() == error_connection_lost);
+    CHECK(session.connection.engine.failure_reason().find("closed by the device") !=
+          std::string::npos);
+    CHECK(channel.out == "here\n");
+    CHECK_FALSE(channel.eof());
+}
+
+TEST_CASE("algorithms that the two sides do not share are listed") {
+    if (no_sshd()) {
+        return;
+    }
+    Sshd sshd("KexAlgorithms diffie-hellman-group16-sha512");
+    const auto [ours, theirs] = socket_pair();
+    sshd.serve(theirs);
+    Pumped connection(ours);
+    CHECK(connection.drive([&] { return connection.engine.handshake(); }) < 0);
+    CHECK(connection.engine.failure() != 0);
+    REQUIRE(connection.engine.server_side().message().has_value());
+    const std::string why = explain_mismatch(*connection.engine.client_side().message(),
+                                             *connection.engine.server_side().message());
+    CHECK(why.find("no common key exchange methods") != std::string::npos);
+    CHECK(why.find("the device offers diffie-hellman-group16-sha512") != std::string::npos);
+    CHECK(why.find("curve25519-sha256") != std::string::npos);
+}
