@@ -1,0 +1,69 @@
+#include <muster/core/error.hpp>
+#include <muster/device/error.hpp>
+#include <muster/fleet/outcome.hpp>
+
+namespace muster::fleet {
+namespace {
+
+FailureReport from_device_error(const device::DeviceError& error) {
+    const device::Failure& failure = error.failure();
+    FailureReport report;
+    report.phase = device::to_string(failure.phase);
+    report.reason = failure.reason;
+    report.remedy = failure.remedy;
+    report.timed_out = failure.timed_out;
+    report.refused = failure.refused;
+    // Until the first prompt nothing but the login has been sent.
+    report.unreachable = failure.phase < device::Phase::prompt;
+    return report;
+}
+
+FailureReport from_text(std::string_view phase, const char* reason) {
+    FailureReport report;
+    report.phase = phase;
+    report.reason = reason;
+    return report;
+}
+
+} // namespace
+
+std::string_view to_string(Ending ending) noexcept {
+    switch (ending) {
+    case Ending::succeeded:
+        return "succeeded";
+    case Ending::failed:
+        return "failed";
+    case Ending::cancelled:
+        return "cancelled";
+    case Ending::not_started:
+        return "not started";
+    }
+    return "unknown";
+}
+
+std::string to_string(const FailureReport& failure) {
+    std::string text = failure.phase.empty() ? "" : failure.phase + ": ";
+    text += failure.reason;
+    if (!failure.remedy.empty()) {
+        text += "; " + failure.remedy;
+    }
+    return text;
+}
+
+FailureReport describe_failure(const std::exception_ptr& error, std::string_view phase) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const device::DeviceError& failed) {
+        return from_device_error(failed);
+    } catch (const TimeoutError& failed) {
+        FailureReport report = from_text(phase, failed.what());
+        report.timed_out = true;
+        return report;
+    } catch (const std::exception& failed) {
+        return from_text(phase, failed.what());
+    } catch (...) {
+        return from_text(phase, "an exception that is not derived from std::exception");
+    }
+}
+
+} // namespace muster::fleet

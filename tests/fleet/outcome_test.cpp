@@ -1,0 +1,74 @@
+#include <muster/core/error.hpp>
+#include <muster/device/error.hpp>
+#include <muster/fleet/event.hpp>
+#include <muster/fleet/outcome.hpp>
+
+#include <doctest/doctest.h>
+
+#include <exception>
+#include <stdexcept>
+#include <string>
+
+using muster::device::DeviceError;
+using muster::device::Failure;
+using muster::device::Phase;
+using muster::fleet::describe_failure;
+using muster::fleet::Event;
+using muster::fleet::FailureReport;
+using muster::fleet::Outcome;
+
+namespace {
+
+FailureReport describe_device_error(Phase phase, bool refused = false) {
+    Failure failure;
+    failure.device = "r1";
+    failure.host = "192.0.2.1:22";
+    failure.phase = phase;
+    failure.reason = "no answer";
+    failure.remedy = "is it plugged in?";
+    failure.timed_out = true;
+    failure.refused = refused;
+    return describe_failure(std::make_exception_ptr(DeviceError(failure)), "ignored");
+}
+
+} // namespace
+
+TEST_CASE("a device error gives phase, reason and remedy") {
+    const FailureReport report = describe_device_error(Phase::connect);
+    CHECK(report.phase == "connect");
+    CHECK(report.reason == "no answer");
+    CHECK(report.remedy == "is it plugged in?");
+    CHECK(report.timed_out);
+    CHECK_FALSE(report.refused);
+    CHECK(to_string(report) == "connect: no answer; is it plugged in?");
+}
+
+TEST_CASE("a device is unreachable until its first prompt") {
+    CHECK(describe_device_error(Phase::resolve).unreachable);
+    CHECK(describe_device_error(Phase::authentication, true).unreachable);
+    CHECK(describe_device_error(Phase::authentication, true).refused);
+    CHECK_FALSE(describe_device_error(Phase::prompt).unreachable);
+    CHECK_FALSE(describe_device_error(Phase::command).unreachable);
+}
+
+TEST_CASE("other errors give their text in the phase the job was in") {
+    const auto report =
+        describe_failure(std::make_exception_ptr(std::runtime_error("bad template")), "render");
+    CHECK(to_string(report) == "render: bad template");
+    CHECK_FALSE(report.timed_out);
+    CHECK(describe_failure(std::make_exception_ptr(muster::TimeoutError()), "").timed_out);
+    CHECK(to_string(describe_failure(std::make_exception_ptr(5), "")) ==
+          "an exception that is not derived from std::exception");
+}
+
+TEST_CASE("an event gives its outcome only as the type it has") {
+    Outcome<int> outcome;
+    outcome.value = 5;
+    Event event;
+    CHECK_THROWS_AS((void)event.outcome_as<int>(), muster::InvalidStateError);
+    event.kind = Event::Kind::finished;
+    event.outcome = &outcome;
+    event.result_type = &typeid(Outcome<int>);
+    CHECK(event.outcome_as<int>().value == 5);
+    CHECK_THROWS_AS((void)event.outcome_as<std::string>(), muster::InvalidStateError);
+}
