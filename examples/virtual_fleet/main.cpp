@@ -176,6 +176,9 @@ int serve(Arguments& arguments) {
     if (!arguments.known_hosts.empty()) {
         fleet.write_known_hosts(arguments.known_hosts);
     }
+    if (!arguments.ca_file.empty()) {
+        fleet.write_ca_certificate(arguments.ca_file);
+    }
     if (!arguments.quiet) {
         describe(fleet, arguments);
     }

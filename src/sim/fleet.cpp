@@ -1,3 +1,4 @@
+#include "http_server.hpp"
 #include "listener.hpp"
 #include "ssh_server.hpp"
 #include "virtual_device.hpp"
@@ -62,10 +63,12 @@ public:
         : options_(std::move(options)),
           key_(make_key()),
           other_key_(HostKey::generate()),
-          ssh_(io_, options_.authorized_keys, options_.seed) {
+          ssh_(io_, options_.authorized_keys, options_.seed),
+          http_(options_.seed) {
         if (options_.devices < 1) {
             throw ValueError("virtual fleet: the number of devices must be at least 1");
         }
+        check_ports();
         raise_descriptor_limit(options_.devices);
         make_devices();
         listen();
@@ -82,6 +85,7 @@ public:
         if (thread_.joinable()) {
             thread_.join();
             ssh_.close_all();
+            http_.close_all();
             listeners_.clear();
         }
     }
@@ -99,9 +103,17 @@ public:
 
     [[nodiscard]] const SshServer& ssh() const { return ssh_; }
 
+    [[nodiscard]] const HttpServer& http() const { return http_; }
+
     [[nodiscard]] bool by_address() const { return by_address_; }
 
-    /// The key known_hosts lists for the device; `shown` the one it shows.
+    [[nodiscard]] static std::uint16_t port(const VirtualDevice& device, Face face) {
+        return face == Face::ssh    ? device.ssh_port
+               : face == Face::http ? device.http_port
+                                    : device.https_port;
+    }
+
+    /// The key known_hosts lists for the device.
     [[nodiscard]] const HostKey& listed_key(int index) const {
         const auto& own = own_keys_[static_cast<std::size_t>(index)];
         return own ? *own : key_;
@@ -111,6 +123,19 @@ private:
     [[nodiscard]] HostKey make_key() const {
         return options_.host_key_file.empty() ? HostKey::generate()
                                               : HostKey::load_or_create(options_.host_key_file);
+    }
+
+    void check_ports() const {
+        const int last_port = 65535;
+        for (const int first : {options_.ssh_port, options_.http_port, options_.https_port}) {
+            if (options_.addressing == Addressing::by_port && first != 0 &&
+                first + options_.devices - 1 > last_port) {
+                throw ValueError(fmt::format("virtual fleet: {} devices by port need ports up to "
+                                             "{}; the last is {}",
+                                             options_.devices, first + options_.devices - 1,
+                                             last_port));
+            }
+        }
     }
 
     void make_devices() {
@@ -143,9 +168,13 @@ private:
             open_services();
         } catch (const boost::system::system_error& error) {
             const bool denied = error.code().value() == EPERM || error.code().value() == EOPNOTSUPP;
-            if (!denied || options_.addressing != Addressing::automatic) {
-                throw Error("virtual fleet: can't tell devices apart by address: " +
-                            error.code().message() + "; use Addressing::by_port");
+            if (!denied) {
+                throw Error("virtual fleet: can't listen on loopback: " + error.code().message());
+            }
+            if (options_.addressing == Addressing::by_address) {
+                throw Error("virtual fleet: this system does not let an unprivileged program bind "
+                            "to the loopback interface (" +
+                            error.code().message() + "); use Addressing::by_port");
             }
             by_address_ = false;
             listeners_.clear();
@@ -164,6 +193,17 @@ private:
             auto& key = device.spec.fault.wrong_host_key ? other_key_ : own ? *own : key_;
             ssh_.serve(device, key, std::move(socket));
         });
+        if (options_.http) {
+            open(options_.http_port, &VirtualDevice::http_port, [this](int index, auto socket) {
+                http_.serve(*devices_[static_cast<std::size_t>(index)], std::move(socket));
+            });
+        }
+        if (options_.https) {
+            http_.enable_tls();
+            open(options_.https_port, &VirtualDevice::https_port, [this](int index, auto socket) {
+                http_.serve_tls(*devices_[static_cast<std::size_t>(index)], std::move(socket));
+            });
+        }
     }
 
     void open(std::uint16_t port, std::uint16_t VirtualDevice::* where,
@@ -204,6 +244,7 @@ private:
     asio::io_context io_{1};
     asio::executor_work_guard<asio::io_context::executor_type> work_{io_.get_executor()};
     SshServer ssh_;
+    HttpServer http_;
     std::vector<std::unique_ptr<Listener>> listeners_;
     std::vector<std::unique_ptr<ClosedPort>> closed_;
     std::thread thread_;
@@ -229,7 +270,8 @@ std::uint16_t Fleet::http_port(int index) const { return impl_->device(index).ht
 
 std::uint16_t Fleet::https_port(int index) const { return impl_->device(index).https_port; }
 
-std::string Fleet::inventory() const {
+std::string Fleet::inventory(Face face) const {
+    constexpr std::string_view names[]{"ssh", "http", "https"};
     std::string text = "# A virtual fleet: devices which exist only while it runs.\n";
     for (int i = 0; i < size(); ++i) {
         const auto& device = impl_->device(i);
@@ -240,17 +282,19 @@ std::string Fleet::inventory() const {
                             "  port: {}\n"
                             "  username: {}\n"
                             "  password: {}\n",
-                            quoted(spec.hostname), device.host, device.ssh_port,
+                            quoted(spec.hostname), device.host, impl_->port(device, face),
                             quoted(spec.username), quoted(spec.password.reveal()));
-        if (!spec.enable_secret.empty()) {
+        if (face != Face::ssh) {
+            text += fmt::format("  transport: {}\n", names[static_cast<int>(face)]);
+        } else if (!spec.enable_secret.empty()) {
             text += fmt::format("  secret: {}\n", quoted(spec.enable_secret.reveal()));
         }
     }
     return text;
 }
 
-void Fleet::write_inventory(const std::filesystem::path& file) const {
-    write_file(file, inventory());
+void Fleet::write_inventory(const std::filesystem::path& file, Face face) const {
+    write_file(file, inventory(face));
 }
 
 std::string Fleet::known_hosts() const {
@@ -274,7 +318,11 @@ std::string Fleet::host_key_fingerprint(int index) const {
     return impl_->listed_key(index).fingerprint();
 }
 
-std::string Fleet::ca_certificate() const { return {}; }
+std::string Fleet::ca_certificate() const { return impl_->http().ca_certificate(); }
+
+void Fleet::write_ca_certificate(const std::filesystem::path& file) const {
+    write_file(file, ca_certificate());
+}
 
 std::string Fleet::running_config(int index) const {
     const auto& device = impl_->device(index);

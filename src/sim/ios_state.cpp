@@ -172,9 +172,9 @@ Outcome IosState::configure(Place place, std::string_view line, std::size_t inde
             }
         }
         if (match.ok()) {
-            outcome.place = std::move(here);
-            apply(outcome, rules[static_cast<std::size_t>(match.rule)], std::move(match), negated,
-                  indent);
+            const auto& rule = rules[static_cast<std::size_t>(match.rule)];
+            outcome.place = std::move(rule.effect == Effect::exec ? place : here);
+            apply(outcome, rule, std::move(match), negated, indent);
             return outcome;
         }
         const bool surer =
@@ -453,6 +453,36 @@ std::string IosDevice::startup_config() const {
 }
 
 std::vector<IosInterface> IosDevice::interfaces() const { return state_->interfaces(); }
+
+IosConfigured IosDevice::configure(const std::vector<std::string>& lines, const std::string& user,
+                                   std::string_view reject) {
+    IosConfigured result;
+    Place place;
+    std::optional<BannerInput> banner;
+    for (const auto& line : lines) {
+        if (banner) {
+            const auto end = line.find(banner->delimiter);
+            banner->text += line.substr(0, end) + (end == std::string::npos ? "\n" : "");
+            if (end != std::string::npos) {
+                state_->finish_banner(*std::exchange(banner, std::nullopt));
+            }
+        } else {
+            result.rejected = !reject.empty() && line.find(reject) != std::string::npos;
+            auto outcome = result.rejected ? Outcome{} : state_->configure(place, line, 0);
+            result.rejected = result.rejected || outcome.rejected;
+            if (result.rejected) {
+                break;
+            }
+            place = outcome.leave ? Place{} : std::move(outcome.place);
+            banner = std::move(outcome.banner);
+        }
+        ++result.applied;
+    }
+    if (result.applied > 0) {
+        state_->note_change(user);
+    }
+    return result;
+}
 
 std::string_view IosDevice::version() { return "15.9(3)M4"; }
 

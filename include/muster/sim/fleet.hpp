@@ -35,6 +35,9 @@ enum class Addressing {
     by_port,    ///< 127.0.0.1, a port for each device
 };
 
+/// The ways to talk to a device.
+enum class Face { ssh, http, https };
+
 struct FleetOptions {
     int devices = 1;
     std::string name_prefix = "r"; ///< names are `r1`, `r2`, ...
@@ -85,9 +88,10 @@ public:
     [[nodiscard]] std::uint16_t http_port(int index = 0) const;
     [[nodiscard]] std::uint16_t https_port(int index = 0) const;
 
-    /// A netmiko device list (YAML) of all devices, with their passwords.
-    [[nodiscard]] std::string inventory() const;
-    void write_inventory(const std::filesystem::path& file) const;
+    /// A netmiko device list (YAML) of all devices, with their passwords. Other faces than SSH are
+    /// told by a key `transport`, which netmiko does not know.
+    [[nodiscard]] std::string inventory(Face face = Face::ssh) const;
+    void write_inventory(const std::filesystem::path& file, Face face = Face::ssh) const;
 
     /// A known_hosts file's text: one line `[host]:port ssh-ed25519 ...` for each device.
     [[nodiscard]] std::string known_hosts() const;
@@ -98,6 +102,7 @@ public:
 
     /// The certificate (PEM) which signs the devices' HTTPS certificates; empty without `https`.
     [[nodiscard]] std::string ca_certificate() const;
+    void write_ca_certificate(const std::filesystem::path& file) const;
 
     /// What the device holds now: configuration from `version` to `end`.
     [[nodiscard]] std::string running_config(int index) const;

@@ -38,6 +38,12 @@ struct IosInterface {
     bool enabled = false; ///< not shut down
 };
 
+/// What became of configuration lines given to a device all at once.
+struct IosConfigured {
+    std::size_t applied = 0; ///< lines before the first one refused
+    bool rejected = false;
+};
+
 /// A device's state, shared by all sessions on it. Not synchronised: one thread at a time.
 class IosDevice {
 public:
@@ -56,6 +62,11 @@ public:
     [[nodiscard]] std::string startup_config() const;
 
     [[nodiscard]] std::vector<IosInterface> interfaces() const;
+
+    /// Applies lines as if `user` typed them in configuration mode, up to the first refused one.
+    /// Lines that contain `reject`, unless it is empty, are refused.
+    IosConfigured configure(const std::vector<std::string>& lines, const std::string& user,
+                            std::string_view reject = {});
 
     /// The software version, as in `show version`.
     [[nodiscard]] static std::string_view version();
@@ -108,7 +119,7 @@ public:
     [[nodiscard]] std::optional<IosReply> step();
 
     /// `input` and `step` until all is consumed; everything the terminal shows.
-    [[nodiscard]] std::string type(std::string_view bytes);
+    std::string type(std::string_view bytes);
 
     /// Runs one command without a terminal, as an exec channel does: no prompt, no pager.
     [[nodiscard]] std::string exec(std::string_view command);
