@@ -49,11 +49,13 @@ public:
         using Target = std::decay_t<F>;
         if constexpr (std::is_pointer_v<std::remove_cvref_t<F>> ||
                       std::is_member_pointer_v<Target>) {
-            if (callable == nullptr)
+            if (callable == nullptr) {
                 return;
+            }
         } else if constexpr (detail::is_erased_function<Target>) {
-            if (!callable)
+            if (!callable) {
                 return;
+            }
         }
         if constexpr (fits_inline<Target>) {
             ::new (static_cast<void*>(storage_)) Target(std::forward<F>(callable));
@@ -89,8 +91,9 @@ public:
     explicit operator bool() const noexcept { return operations_ != nullptr; }
 
     R operator()(Args... args) {
-        if (operations_ == nullptr)
+        if (operations_ == nullptr) {
             throw RuntimeError("an empty UniqueFunction was called");
+        }
         return operations_->call(storage_, std::forward<Args>(args)...);
     }
 
@@ -113,10 +116,11 @@ private:
 
     template <class F>
     static R invoke(F& callable, Args&&... args) {
-        if constexpr (std::is_void_v<R>)
+        if constexpr (std::is_void_v<R>) {
             static_cast<void>(std::invoke(callable, std::forward<Args>(args)...));
-        else
+        } else {
             return std::invoke(callable, std::forward<Args>(args)...);
+        }
     }
 
     template <class F>
@@ -144,19 +148,22 @@ private:
 
     void take(UniqueFunction& other) noexcept {
         operations_ = std::exchange(other.operations_, nullptr);
-        if (operations_ == nullptr)
+        if (operations_ == nullptr) {
             return;
-        if (operations_->relocate == nullptr)
+        }
+        if (operations_->relocate == nullptr) {
             std::memcpy(storage_, other.storage_, inline_size);
-        else
+        } else {
             operations_->relocate(other.storage_, storage_);
+        }
     }
 
     void reset() noexcept {
         // Emptied first, so that a destructor which looks at this object finds it empty.
         const Operations* operations = std::exchange(operations_, nullptr);
-        if (operations != nullptr && operations->destroy != nullptr)
+        if (operations != nullptr && operations->destroy != nullptr) {
             operations->destroy(storage_);
+        }
     }
 
     const Operations* operations_ = nullptr;

@@ -1,0 +1,214 @@
+#pragma once
+
+#include <muster/core/clock.hpp>
+#include <muster/core/detail/future_base.hpp>
+#include <muster/core/detail/list.hpp>
+#include <muster/core/detail/timer_queue.hpp>
+#include <muster/core/function.hpp>
+
+#include <atomic>
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace muster {
+
+class EventLoop;
+struct ExceptionContext;
+
+namespace detail {
+
+class TaskBase;
+class LoopCore;
+
+/// The thread-safe way to a loop that may be gone: what other threads hold on to.
+class LoopGate {
+public:
+    explicit LoopGate(LoopCore& core) : core_(&core) {}
+
+    /// Queues `work` for the loop's thread and wakes it. False, and `work` is left as it is, when
+    /// the loop is closed.
+    bool post(UniqueFunction<void()>& work);
+
+    /// From now on `post` refuses; on the loop's thread.
+    void close() noexcept;
+
+private:
+    friend class LoopCore;
+
+    std::mutex mutex_;
+    LoopCore* core_;
+    std::vector<UniqueFunction<void()>> inbox_;
+};
+
+/// An operation of another thread or of Asio that will come back to the loop. It is in the loop's
+/// list while it is under way, so that a closing loop can tell it that nobody waits any more.
+class ExternalOperation : public Link {
+public:
+    /// The loop is closing: forget everything that belongs to it.
+    virtual void abandon() noexcept = 0;
+
+protected:
+    ~ExternalOperation() = default;
+};
+
+/// What drives a loop: an io_context of its own, a host's, or virtual time.
+class Driver {
+public:
+    virtual ~Driver() = default;
+    /// Calls `LoopCore::drain` soon on the loop's thread; from any thread.
+    virtual void request_drain() noexcept = 0;
+    /// Calls `LoopCore::drain` at `deadline`; replaces an earlier request.
+    virtual void arm_timer(Clock::time_point deadline) noexcept = 0;
+    virtual Clock::time_point now() const noexcept = 0;
+    /// Tells whether tasks exist, so that a host's io_context does not run out of work.
+    virtual void hold_work(bool hold) noexcept = 0;
+    /// Makes `run` return.
+    virtual void stop() noexcept = 0;
+};
+
+/// The engine of an EventLoop: ready list, timers, tasks. It knows nothing of Asio.
+class LoopCore {
+public:
+    LoopCore(EventLoop& loop, Driver& driver);
+    LoopCore(const LoopCore&) = delete;
+    LoopCore& operator=(const LoopCore&) = delete;
+    ~LoopCore();
+
+    [[nodiscard]] EventLoop& loop() const noexcept { return loop_; }
+
+    [[nodiscard]] Clock::time_point now() const noexcept { return driver_.now(); }
+
+    /// Puts `node` at the end of the ready list.
+    void append(Node& node) noexcept {
+        ready_.push_back(node);
+        if (!drain_requested_) {
+            drain_requested_ = true;
+            driver_.request_drain();
+        }
+    }
+
+    void add_timer(TimerNode& timer, Clock::time_point when) {
+        timers_.add(timer, when);
+        timer_added();
+    }
+
+    void remove_timer(TimerNode& timer) noexcept { timers_.remove(timer); }
+
+    [[nodiscard]] std::size_t timer_count() const noexcept { return timers_.size(); }
+
+    [[nodiscard]] Clock::time_point next_deadline() noexcept { return timers_.next_deadline(); }
+
+    [[nodiscard]] bool has_ready() const noexcept { return !ready_.empty() || !turn_.empty(); }
+
+    /// Runs turns until nothing is ready or the budget is used up. A turn runs what was ready when
+    /// it began. Called by the driver.
+    void drain() noexcept;
+
+    /// An I/O completion has made something ready: runs it now unless a drain is under way.
+    void drain_now() noexcept {
+        if (!draining_) {
+            drain();
+        }
+    }
+
+    /// Asks the driver for a drain when there is something to run.
+    void resume_drain() noexcept;
+
+    /// Stops at the end of the present turn.
+    void request_stop() noexcept;
+
+    [[nodiscard]] bool stopping() const noexcept { return stopping_; }
+
+    void clear_stop() noexcept { stopping_ = false; }
+
+    /// A future or finished task learns when the loop goes.
+    void add_future(FutureBase& future) noexcept { futures_.push_back(future); }
+
+    /// The loop owns a task from here to its end.
+    void add_task(TaskBase& task) noexcept;
+    void remove_task(TaskBase& task) noexcept;
+
+    [[nodiscard]] std::size_t task_count() const noexcept { return task_count_; }
+
+    /// Unfinished tasks, oldest first.
+    [[nodiscard]] const List<FutureBase>& tasks() const noexcept { return tasks_; }
+
+    void add_external(ExternalOperation& operation) noexcept;
+    void remove_external(ExternalOperation& operation) noexcept;
+
+    [[nodiscard]] std::size_t external_count() const noexcept { return external_count_; }
+
+    [[nodiscard]] const std::shared_ptr<LoopGate>& gate() const noexcept { return gate_; }
+
+    /// Destroys tasks, newest first, and everything queued. Idempotent.
+    void close() noexcept;
+
+    [[nodiscard]] bool closed() const noexcept { return closed_; }
+
+    /// Throws RuntimeError when the loop is closed.
+    void check_open() const;
+
+    /// In debug mode throws RuntimeError on a thread that is not the loop's.
+    void check_thread() const;
+
+    /// Marks this thread as the one that runs the loop, while alive.
+    class Running {
+    public:
+        explicit Running(LoopCore& core) noexcept;
+        Running(const Running&) = delete;
+        Running& operator=(const Running&) = delete;
+        ~Running();
+
+    private:
+        LoopCore& core_;
+        LoopCore* previous_;
+        std::thread::id previous_thread_;
+    };
+
+    [[nodiscard]] bool running() const noexcept { return run_depth_ > 0; }
+
+    /// The loop that runs on this thread, or null.
+    static LoopCore* current() noexcept;
+
+    void report(const ExceptionContext& context) noexcept;
+
+    TaskBase* current_task = nullptr;
+    std::uint64_t tasks_created = 0;
+    bool debug = false;
+    bool eager_tasks = false;
+
+private:
+    friend class LoopGate;
+
+    void timer_added() noexcept;
+    void fire_due_timers() noexcept;
+    void accept_inbox() noexcept;
+
+    EventLoop& loop_;
+    Driver& driver_;
+    NodeList ready_; // runs in the next turn
+    NodeList turn_;  // what is left of the present turn
+    TimerQueue timers_;
+    List<FutureBase> tasks_;   // unfinished ones, oldest first
+    List<FutureBase> futures_; // the others that somebody still holds
+    List<ExternalOperation> external_;
+    std::size_t task_count_ = 0;
+    std::size_t external_count_ = 0;
+    std::shared_ptr<LoopGate> gate_;
+    std::vector<UniqueFunction<void()>> inbox_; // being run
+    std::atomic<bool> inbox_filled_ = false;
+    bool drain_requested_ = false;
+    bool draining_ = false;
+    bool stopping_ = false;
+    bool closed_ = false;
+    int run_depth_ = 0;
+    std::thread::id thread_;
+};
+
+} // namespace detail
+} // namespace muster

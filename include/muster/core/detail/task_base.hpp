@@ -1,0 +1,160 @@
+#pragma once
+
+#include <muster/core/detail/future_base.hpp>
+#include <muster/core/detail/list.hpp>
+#include <muster/core/detail/loop_core.hpp>
+#include <muster/core/detail/promise.hpp>
+
+#include <coroutine>
+#include <cstdint>
+#include <memory>
+#include <source_location>
+#include <string>
+#include <vector>
+
+namespace muster::detail {
+
+/// What a suspended task waits on. Lives in an awaiter, in the frame of the waiting coroutine.
+class Waiter {
+public:
+    /// Asks that the wait ends early. True: the task will be woken, and the awaiter's await_resume
+    /// answers for the cancellation. False: what is awaited is done already, and the cancellation
+    /// stays with the task.
+    virtual bool cancel(const std::string& message) noexcept = 0;
+
+    /// What is waited for, in a word or two: "sleep", "lock".
+    [[nodiscard]] virtual std::string describe() const = 0;
+
+protected:
+    ~Waiter() = default;
+};
+
+/// A scheduled coroutine: the node that lies in the ready list, and asyncio's cancellation rules.
+class TaskBase : public FutureBase, public Node {
+public:
+    TaskBase(LoopCore& loop, PromiseBase& root) noexcept;
+
+    /// Task.cancel: counts the request and passes it to what the task waits on; if nothing takes
+    /// it, it is kept and thrown at the next suspension or resumption.
+    bool cancel(const std::string& message) noexcept override;
+
+    [[nodiscard]] unsigned cancelling() const noexcept { return cancel_requests_; }
+
+    /// Task.uncancel: takes one request back; at zero also one that was not delivered yet.
+    unsigned uncancel() noexcept {
+        if (cancel_requests_ > 0 && --cancel_requests_ == 0) {
+            must_cancel_ = false;
+        }
+        return cancel_requests_;
+    }
+
+    /// Schedules the first step, or runs it at once.
+    void start(bool eager);
+
+    // --- for awaiters, while this task is the one that runs ---
+
+    /// Stops here: `leaf` is the coroutine that awaits, `waiter` what it waits on. A cancellation
+    /// that came earlier is delivered now.
+    void suspend(PromiseBase& leaf, Waiter& waiter) noexcept {
+        leaf_ = &leaf;
+        waiter_ = &waiter;
+        if (must_cancel_) [[unlikely]] {
+            deliver_cancel();
+        }
+    }
+
+    /// Stops here for one turn.
+    void yield(PromiseBase& leaf) noexcept {
+        leaf_ = &leaf;
+        waiter_ = nullptr;
+        wake();
+    }
+
+    /// Makes the task ready.
+    void wake() noexcept {
+        if (!Node::linked()) {
+            loop()->append(*this);
+        }
+    }
+
+    /// Takes a cancellation that nobody has delivered yet. Awaiters ask before they give a result:
+    /// the cancellation beats it.
+    [[nodiscard]] bool take_cancel() noexcept {
+        if (!must_cancel_) [[likely]] {
+            return false;
+        }
+        must_cancel_ = false;
+        return true;
+    }
+
+    /// Keeps a cancellation for the next suspension: this wait had a result which must not be lost.
+    void latch_cancel(const std::string& message) noexcept;
+
+    /// Throws CancelledError with the message of the latest request.
+    [[noreturn]] void throw_cancelled() const;
+
+    /// Goes on with `next`: directly, or, once in a while, through the task's own loop, so that a
+    /// long run of awaits that complete at once needs no stack.
+    [[nodiscard]] std::coroutine_handle<> transfer(std::coroutine_handle<> next) noexcept {
+        if (--hops_ != 0) [[likely]] {
+            return next;
+        }
+        next_ = next;
+        return std::noop_coroutine();
+    }
+
+    /// The outermost coroutine has ended.
+    void root_ended() noexcept { root_ended_ = true; }
+
+    // --- looking in ---
+
+    [[nodiscard]] std::string name() const;
+
+    void set_name(std::string name) { name_ = std::make_unique<std::string>(std::move(name)); }
+
+    /// Where each coroutine of a suspended task stands, innermost first.
+    [[nodiscard]] std::vector<std::source_location> stack() const;
+
+    [[nodiscard]] bool has_started() const noexcept { return started_; }
+
+    [[nodiscard]] const Waiter* waiter() const noexcept { return waiter_; }
+
+    /// The loop is going away: destroys the coroutine, innermost frame first.
+    void destroy_frames() noexcept;
+
+protected:
+    ~TaskBase() override;
+
+    const char* kind() const noexcept override { return "Task"; }
+
+    std::string label() const override { return name(); }
+
+    /// Moves the result of the ended root coroutine here and reports it by a finish_*().
+    virtual void collect() noexcept = 0;
+
+    void finish_ended(State state, const std::exception_ptr& error) noexcept;
+
+private:
+    friend class LoopCore;
+
+    static constexpr unsigned max_hops = 64;
+
+    static void on_node(Node& node, NodeEvent event) noexcept;
+    void step() noexcept;
+    void deliver_cancel() noexcept;
+
+    std::coroutine_handle<> root_;
+    std::coroutine_handle<> next_;
+    PromiseBase* leaf_;
+    Waiter* waiter_ = nullptr;
+    std::unique_ptr<std::string> name_;
+    std::unique_ptr<std::string> cancel_message_;
+    std::uint64_t number_;
+    unsigned cancel_requests_ = 0;
+    unsigned hops_ = max_hops;
+    bool must_cancel_ = false;
+    bool root_ended_ = false;
+    bool started_ = false;
+};
+
+} // namespace muster::detail

@@ -1,0 +1,263 @@
+#pragma once
+
+#include <muster/core/clock.hpp>
+#include <muster/core/coro.hpp>
+#include <muster/core/detail/loop_core.hpp>
+#include <muster/core/function.hpp>
+
+#include <exception>
+#include <functional>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace boost::asio {
+class io_context;
+}
+
+namespace muster {
+
+template <class T = void>
+class Task;
+template <class T = void>
+class Future;
+struct TaskOptions;
+
+namespace concurrent {
+class Executor;
+class ThreadPoolExecutor;
+} // namespace concurrent
+
+/// What went wrong where nobody could be thrown at (the context dict of asyncio's
+/// call_exception_handler).
+struct ExceptionContext {
+    std::string message;
+    std::exception_ptr exception;
+    std::string task; ///< the task's name, when one is concerned
+};
+
+/// Writes a report to standard error (loop.default_exception_handler).
+void default_exception_handler(const ExceptionContext& context) noexcept;
+
+namespace detail {
+
+/// A callback on its way to the ready list. Counted: by the loop while queued, and by its Handle.
+class CallbackNode : public Pooled, public TimerNode {
+public:
+    CallbackNode(LoopCore& core, UniqueFunction<void()> callback) noexcept
+        : TimerNode(&CallbackNode::on_node), core_(&core), callback_(std::move(callback)) {}
+
+    void retain() noexcept { ++references_; }
+
+    void release() noexcept {
+        if (--references_ == 0) {
+            delete this;
+        }
+    }
+
+    void cancel() noexcept;
+
+    [[nodiscard]] bool cancelled() const noexcept { return cancelled_; }
+
+private:
+    static void on_node(Node& node, NodeEvent event) noexcept;
+
+    unsigned references_ = 0;
+    bool cancelled_ = false;
+    bool queued_ = true;
+    LoopCore* core_;
+    UniqueFunction<void()> callback_;
+};
+
+} // namespace detail
+
+/// A scheduled callback (asyncio.Handle). Dropping the handle leaves the callback scheduled.
+class Handle {
+public:
+    Handle() noexcept = default;
+
+    explicit Handle(detail::CallbackNode& node) noexcept : node_(&node) {}
+
+    /// The callback will not run. Harmless when it has run or was cancelled before.
+    void cancel() noexcept {
+        if (node_) {
+            node_->cancel();
+        }
+    }
+
+    [[nodiscard]] bool cancelled() const noexcept { return node_ && node_->cancelled(); }
+
+protected:
+    detail::Ref<detail::CallbackNode> node_;
+};
+
+/// A callback scheduled for a point in time (asyncio.TimerHandle).
+class TimerHandle : public Handle {
+public:
+    using Handle::Handle;
+
+    /// When it is due.
+    [[nodiscard]] Clock::time_point when() const noexcept { return node_->when(); }
+};
+
+/// How a loop behaves on a host's io_context.
+struct EmbedOptions {
+    /// The io_context has work while a task lives, so that the host's run() does not strand it.
+    bool keep_alive = true;
+};
+
+/// The event loop: runs tasks and callbacks on one thread (asyncio's loop). All members are for
+/// the thread that runs it, except `call_soon_threadsafe` and `stop`.
+class EventLoop {
+public:
+    /// A loop with an io_context of its own.
+    EventLoop();
+
+    /// A loop embedded in a host's io_context, which the host runs and the loop never stops: run_*
+    /// and stop() throw RuntimeError. If the io_context goes first, the loop closes.
+    explicit EventLoop(boost::asio::io_context& host, EmbedOptions options = {});
+
+    EventLoop(const EventLoop&) = delete;
+    EventLoop& operator=(const EventLoop&) = delete;
+
+    /// Closes the loop: see `close`.
+    ~EventLoop();
+
+    // --- running ---
+
+    /// Runs until `main` is done; its result. Throws RuntimeError when a loop runs on this thread
+    /// already, or when the loop was stopped first; then `main` stays pending.
+    template <class T>
+    T run_until_complete(Coro<T> main);
+    template <class T>
+    T run_until_complete(const Task<T>& task);
+
+    /// Runs until stop().
+    void run_forever();
+
+    /// Ends run_forever() after the present turn. From any thread.
+    void stop();
+
+    [[nodiscard]] bool is_running() const noexcept;
+    [[nodiscard]] bool is_closed() const noexcept;
+
+    /// Destroys what is unfinished: waiting coroutines from the newest task to the oldest, each
+    /// from its innermost frame outwards; destructors run, nothing is resumed. Then shuts the
+    /// default executor down without waiting. Idempotent. Throws RuntimeError while running.
+    void close();
+
+    /// Cancels all other tasks and waits until they are done: what an embedding host awaits before
+    /// it goes.
+    Coro<void> shutdown();
+
+    // --- callbacks ---
+
+    /// Runs `callback` in the next turn, in the order of the calls.
+    Handle call_soon(UniqueFunction<void()> callback);
+
+    template <class F, class... Args>
+        requires(sizeof...(Args) > 0)
+    Handle call_soon(F callback, Args... args) {
+        return call_soon(bind(std::move(callback), std::move(args)...));
+    }
+
+    /// The same from any thread; wakes the loop. Throws RuntimeError when the loop is closed.
+    void call_soon_threadsafe(UniqueFunction<void()> callback);
+
+    /// Runs `callback` after `delay`, never early; equal deadlines in the order they were set.
+    template <class Rep, class Period, class F, class... Args>
+    TimerHandle call_later(std::chrono::duration<Rep, Period> delay, F callback, Args... args) {
+        return call_at(detail::deadline_after(time(), detail::to_duration(delay)),
+                       std::move(callback), std::move(args)...);
+    }
+
+    template <class F, class... Args>
+    TimerHandle call_at(Clock::time_point when, F callback, Args... args) {
+        if constexpr (sizeof...(Args) == 0) {
+            return schedule_at(when, UniqueFunction<void()>(std::move(callback)));
+        } else {
+            return schedule_at(when, bind(std::move(callback), std::move(args)...));
+        }
+    }
+
+    /// The loop's clock.
+    [[nodiscard]] Clock::time_point time() const noexcept { return core_->now(); }
+
+    // --- tasks and futures ---
+
+    /// Schedules `coro`; its first step is in the next turn.
+    template <class T>
+    Task<T> create_task(Coro<T> coro, TaskOptions options);
+    template <class T>
+    Task<T> create_task(Coro<T> coro);
+
+    template <class T = void>
+    [[nodiscard]] Future<T> create_future();
+
+    /// Tasks begin their first step inside create_task (asyncio.eager_task_factory).
+    void set_eager_tasks(bool eager) noexcept { core_->eager_tasks = eager; }
+
+    // --- executors ---
+
+    /// What run_in_executor uses; by default a ThreadPoolExecutor made when first needed.
+    void set_default_executor(std::shared_ptr<concurrent::Executor> executor);
+    [[nodiscard]] concurrent::Executor& default_executor();
+
+    /// Waits until the default executor's threads have ended, for at most `limit`; after that it
+    /// reports a warning and leaves them.
+    Coro<void> shutdown_default_executor(TimeLimit limit = std::nullopt);
+
+    // --- signals ---
+
+    /// Runs `callback` in the loop's thread when the process gets `signal`.
+    void add_signal_handler(int signal, UniqueFunction<void()> callback);
+
+    /// False when there was none.
+    bool remove_signal_handler(int signal);
+
+    // --- errors and debugging ---
+
+    using ExceptionHandler = std::function<void(EventLoop&, const ExceptionContext&)>;
+
+    /// What is told of exceptions that reach nobody; null restores the default, which writes to
+    /// standard error.
+    void set_exception_handler(ExceptionHandler handler);
+    void call_exception_handler(const ExceptionContext& context) noexcept;
+
+    /// In debug mode calls from a wrong thread throw. Default: whether MUSTER_DEBUG is set.
+    void set_debug(bool debug) noexcept { core_->debug = debug; }
+
+    [[nodiscard]] bool get_debug() const noexcept { return core_->debug; }
+
+    // --- for Asio interop (muster/asio.hpp) and combinators ---
+
+    [[nodiscard]] boost::asio::io_context& io_context() noexcept;
+
+    [[nodiscard]] detail::LoopCore& core() noexcept { return *core_; }
+
+private:
+    friend class Runner;
+    friend class detail::LoopCore;
+    friend struct VirtualLoop;
+    class Impl;
+
+    explicit EventLoop(std::unique_ptr<Impl> impl);
+
+    template <class F, class... Args>
+    static UniqueFunction<void()> bind(F callback, Args... args) {
+        return [callback = std::move(callback), ... args = std::move(args)]() mutable {
+            std::invoke(callback, args...);
+        };
+    }
+
+    TimerHandle schedule_at(Clock::time_point when, UniqueFunction<void()> callback);
+    void run_until_done(detail::FutureBase& main);
+
+    std::unique_ptr<Impl> impl_;
+    detail::LoopCore* core_;
+};
+
+/// The loop that runs on this thread. Throws RuntimeError where none runs.
+[[nodiscard]] EventLoop& get_running_loop();
+
+} // namespace muster

@@ -1,0 +1,185 @@
+#pragma once
+
+#include <muster/core/coro.hpp>
+#include <muster/core/detail/future_wait.hpp>
+#include <muster/core/event_loop.hpp>
+#include <muster/core/function.hpp>
+
+#include <concepts>
+#include <exception>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace muster {
+
+/// Names a callback added by add_done_callback, to remove it.
+using CallbackId = std::uint64_t;
+
+namespace detail {
+
+/// Runs `callback` a turn after `state` is done.
+CallbackId add_done_callback(FutureBase& state, UniqueFunction<void()> callback);
+std::size_t remove_done_callback(FutureBase& state, CallbackId id) noexcept;
+
+/// What Future<T> and Task<T> offer alike. A copyable handle; on the loop's thread only. An empty
+/// one (default constructed or moved from) may only be assigned, destroyed and asked `valid()`.
+template <class Handle, class T, class State>
+class FutureHandle {
+public:
+    using value_type = T;
+
+    FutureHandle() noexcept = default;
+
+    explicit FutureHandle(Ref<State> state) noexcept : state_(std::move(state)) {}
+
+    [[nodiscard]] bool valid() const noexcept { return static_cast<bool>(state_); }
+
+    /// Finished, failed or cancelled.
+    [[nodiscard]] bool done() const noexcept { return state_->done(); }
+
+    [[nodiscard]] bool cancelled() const noexcept {
+        return state_->state() == detail::State::cancelled;
+    }
+
+    /// The value. Throws what the task threw, CancelledError, or InvalidStateError while pending.
+    decltype(auto) result() const& { return take_result<T, true>(*state_); }
+
+    /// The value moved out, whoever else holds a handle.
+    T result() && {
+        if constexpr (std::is_void_v<T> || std::is_reference_v<T>) {
+            return take_result<T, true>(*state_);
+        } else {
+            static_cast<void>(take_result<T, true>(*state_));
+            return std::move(state_->slot().value());
+        }
+    }
+
+    /// The exception, or null after success. Throws CancelledError, or InvalidStateError while
+    /// pending.
+    [[nodiscard]] std::exception_ptr exception() const {
+        if (!done()) {
+            throw InvalidStateError("Exception is not set.");
+        }
+        if (cancelled()) {
+            state_->rethrow();
+        }
+        state_->mark_retrieved();
+        return state_->error();
+    }
+
+    /// Requests cancellation; `message` travels with the CancelledError. False when it is done
+    /// already.
+    bool cancel(const std::string& message = {}) const { return state_->cancel(message); }
+
+    /// Calls `callback(handle)` in a turn of the loop after this is done, in the order they were
+    /// added; what it throws goes to the loop's exception handler.
+    template <class F>
+    CallbackId add_done_callback(F callback) const;
+
+    /// The number of callbacks removed: 0 or 1.
+    std::size_t remove_done_callback(CallbackId id) const noexcept {
+        return detail::remove_done_callback(*state_, id);
+    }
+
+    [[nodiscard]] EventLoop& get_loop() const;
+
+    friend bool operator==(const FutureHandle& a, const FutureHandle& b) noexcept {
+        return a.state_.get() == b.state_.get();
+    }
+
+    /// `co_await handle`: a const reference to the value, as often as wanted.
+    FutureAwaiter<T, State, true> operator co_await() const& noexcept {
+        return FutureAwaiter<T, State, true>(state_);
+    }
+
+    /// `co_await std::move(handle)`: the value, moved by the last handle, else copied.
+    FutureAwaiter<T, State, false> operator co_await() && noexcept {
+        return FutureAwaiter<T, State, false>(std::exchange(state_, Ref<State>()));
+    }
+
+    /// For combinators.
+    [[nodiscard]] const Ref<State>& state() const noexcept { return state_; }
+
+protected:
+    Ref<State> state_;
+};
+
+} // namespace detail
+
+/// A result that is set once and awaited by many (asyncio.Future). Awaiting one and being
+/// cancelled cancels the future itself.
+template <class T>
+class Future
+    : public detail::FutureHandle<Future<T>, T, detail::WithValue<T, detail::PlainFuture>> {
+    using State = detail::WithValue<T, detail::PlainFuture>;
+    using Base = detail::FutureHandle<Future, T, State>;
+
+public:
+    using Base::Base;
+
+    /// Throws InvalidStateError when it is done.
+    template <class U = T>
+        requires(!std::is_void_v<T> && std::constructible_from<T, U>)
+    void set_result(U&& value) const {
+        check_pending();
+        if constexpr (std::is_reference_v<T>) {
+            this->state_->slot().emplace(std::addressof(value));
+        } else {
+            this->state_->slot().emplace(std::forward<U>(value));
+        }
+        this->state_->finish_value();
+    }
+
+    void set_result() const
+        requires std::is_void_v<T>
+    {
+        check_pending();
+        this->state_->slot().emplace();
+        this->state_->finish_value();
+    }
+
+    /// Throws InvalidStateError when it is done.
+    void set_exception(std::exception_ptr error) const {
+        check_pending();
+        this->state_->finish_error(std::move(error));
+    }
+
+    template <class E>
+        requires(!std::same_as<E, std::exception_ptr>)
+    void set_exception(E error) const {
+        set_exception(std::make_exception_ptr(std::move(error)));
+    }
+
+private:
+    void check_pending() const {
+        if (this->done()) {
+            throw InvalidStateError("invalid state: the future is done already");
+        }
+    }
+};
+
+template <class Handle, class T, class State>
+template <class F>
+CallbackId detail::FutureHandle<Handle, T, State>::add_done_callback(F callback) const {
+    return detail::add_done_callback(
+        *state_, [callback = std::move(callback),
+                  self = static_cast<const Handle&>(*this)]() mutable { callback(self); });
+}
+
+template <class Handle, class T, class State>
+EventLoop& detail::FutureHandle<Handle, T, State>::get_loop() const {
+    if (state_->loop() == nullptr) {
+        throw RuntimeError("the event loop of this future is gone");
+    }
+    return state_->loop()->loop();
+}
+
+template <class T>
+Future<T> EventLoop::create_future() {
+    core().check_open();
+    using State = detail::WithValue<T, detail::PlainFuture>;
+    return Future<T>(detail::Ref<State>(new State(core())));
+}
+
+} // namespace muster

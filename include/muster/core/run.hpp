@@ -1,0 +1,66 @@
+#pragma once
+
+#include <muster/core/event_loop.hpp>
+#include <muster/core/task.hpp>
+
+#include <memory>
+#include <optional>
+#include <utility>
+
+namespace muster {
+
+/// How run() and Runner behave.
+struct RunOptions {
+    /// Debug mode; default: whether MUSTER_DEBUG is set.
+    std::optional<bool> debug = {};
+    /// Ctrl-C cancels the main task, and a second one ends the run at once; only on the main
+    /// thread, and only where SIGINT has its default disposition.
+    bool handle_sigint = true;
+};
+
+/// Runs several coroutines, one after the other, on one loop (asyncio.Runner).
+class Runner {
+public:
+    explicit Runner(RunOptions options = {});
+    Runner(const Runner&) = delete;
+    Runner& operator=(const Runner&) = delete;
+
+    /// close(), but what leftovers throw goes to the exception handler.
+    ~Runner();
+
+    /// Runs `main` to its end; its result. Throws RuntimeError when a loop runs on this thread
+    /// already, KeyboardInterrupt after Ctrl-C unless `main` took the cancellation back.
+    template <class T>
+    T run(Coro<T> main) {
+        check_can_run();
+        Task<T> task = get_loop().create_task(std::move(main));
+        run_main(task);
+        return std::move(task).result();
+    }
+
+    /// The loop, made when first asked for.
+    EventLoop& get_loop();
+
+    /// Cancels what is left and waits for it, joins the default executor (for at most 300 s),
+    /// closes the loop. Idempotent.
+    void close();
+
+private:
+    void check_can_run() const;
+    void run_main(const AnyTask& main);
+
+    RunOptions options_;
+    std::unique_ptr<EventLoop> loop_;
+    bool closed_ = false;
+};
+
+/// Runs `main` on a new loop to its end, then cancels what it left and waits for it, joins the
+/// default executor and closes the loop. Its result, or what it threw (asyncio.run). Throws
+/// RuntimeError when a loop runs on this thread already.
+template <class T>
+T run(Coro<T> main, RunOptions options = {}) {
+    Runner runner(options);
+    return runner.run(std::move(main));
+}
+
+} // namespace muster

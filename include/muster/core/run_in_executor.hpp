@@ -1,0 +1,165 @@
+#pragma once
+
+#include <muster/core/concurrent_future.hpp>
+#include <muster/core/event_loop.hpp>
+#include <muster/core/executor.hpp>
+#include <muster/core/future.hpp>
+
+#include <concepts>
+#include <functional>
+#include <memory>
+#include <type_traits>
+#include <utility>
+
+namespace muster {
+
+namespace detail {
+
+/// Brings the outcome of a concurrent::Future to a Future of the loop. Shared by both threads;
+/// everything that belongs to the loop is touched on the loop's thread only.
+class ThreadHop : public ExternalOperation, public std::enable_shared_from_this<ThreadHop> {
+public:
+    virtual ~ThreadHop() = default;
+
+    /// Any thread: has `deliver` called on the loop's thread, if there still is a loop.
+    void arrive() noexcept;
+
+protected:
+    explicit ThreadHop(LoopCore& core);
+
+    virtual void deliver() noexcept = 0;
+
+private:
+    std::shared_ptr<LoopGate> gate_;
+    LoopCore* core_; // for the loop's thread
+};
+
+template <class T>
+class FutureHop final : public ThreadHop {
+public:
+    FutureHop(LoopCore& core, concurrent::Future<T> source, const Future<T>& target)
+        : ThreadHop(core), source_(std::move(source)), target_(target) {}
+
+    void cancel_source() { source_.cancel(); }
+
+private:
+    void deliver() noexcept override {
+        const Future<T> target = std::exchange(target_, Future<T>());
+        if (!target.valid() || target.done()) {
+            return;
+        }
+        try {
+            if constexpr (std::is_void_v<T>) {
+                source_.result();
+                target.set_result();
+            } else {
+                target.set_result(std::move(source_).result());
+            }
+        } catch (const CancelledError& cancelled) {
+            target.cancel(cancelled.message());
+        } catch (...) {
+            target.set_exception(std::current_exception());
+        }
+    }
+
+    void abandon() noexcept override { target_ = Future<T>(); }
+
+    concurrent::Future<T> source_;
+    Future<T> target_; // for the loop's thread
+};
+
+template <class R>
+inline constexpr bool is_reference_wrapper = false;
+template <class R>
+inline constexpr bool is_reference_wrapper<std::reference_wrapper<R>> = true;
+
+} // namespace detail
+
+/// A Future of the running loop that follows a future of threads: result, error and cancellation
+/// come over, and cancelling it cancels the other (asyncio.wrap_future).
+template <class T>
+Future<T> wrap_future(concurrent::Future<T> source) {
+    EventLoop& loop = get_running_loop();
+    Future<T> target = loop.create_future<T>();
+    auto hop = std::make_shared<detail::FutureHop<T>>(loop.core(), source, target);
+    loop.core().add_external(*hop);
+    source.add_done_callback([hop](const auto&) { hop->arrive(); });
+    target.add_done_callback([hop = std::weak_ptr(hop)](const Future<T>& done) {
+        const auto alive = hop.lock();
+        if (alive && done.cancelled()) {
+            alive->cancel_source();
+        }
+    });
+    return target;
+}
+
+/// Runs `function(args...)` on a thread of `executor` (loop.run_in_executor). The function and
+/// decayed copies of its arguments belong to the call. Cancelling the future takes the call back
+/// if it has not begun; otherwise the awaiter gets CancelledError at once, and the function runs
+/// on to its end. Throws RuntimeError when the executor was shut down.
+template <class F, class... Args>
+    requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+auto run_in_executor(concurrent::Executor& executor, F&& function, Args&&... args) {
+    static_assert(!detail::is_reference_wrapper<std::decay_t<F>> &&
+                      (!detail::is_reference_wrapper<std::decay_t<Args>> && ...),
+                  "run_in_executor() may return before the function ends, so it owns its arguments "
+                  "and takes no std::ref: use to_thread(), which waits, or pass a shared_ptr");
+    return wrap_future(executor.submit(std::forward<F>(function), std::forward<Args>(args)...));
+}
+
+/// The same on the loop's default executor.
+template <class F, class... Args>
+    requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+auto run_in_executor(F&& function, Args&&... args) {
+    return run_in_executor(get_running_loop().default_executor(), std::forward<F>(function),
+                           std::forward<Args>(args)...);
+}
+
+namespace detail {
+
+/// Waits for a thread to the end, cancelled or not: it may work on what the caller owns.
+template <class T>
+class ThreadAwaiter : public FutureWait {
+public:
+    explicit ThreadAwaiter(concurrent::Future<T> source)
+        : ThreadAwaiter(source, wrap_future(source)) {}
+
+    [[nodiscard]] bool await_ready() const noexcept { return target_.done(); }
+
+    template <std::derived_from<PromiseBase> P>
+    void await_suspend(std::coroutine_handle<P> handle) {
+        begin(handle.promise());
+    }
+
+    T await_resume() { return std::move(target_).result(); }
+
+    // Taken when the call has not begun; otherwise it stays with the task until the thread ends.
+    bool cancel(const std::string&) noexcept override { return source_.cancel(); }
+
+    [[nodiscard]] std::string describe() const override { return "thread"; }
+
+private:
+    ThreadAwaiter(concurrent::Future<T> source, Future<T> target)
+        : FutureWait(target.state()), source_(std::move(source)), target_(std::move(target)) {}
+
+    concurrent::Future<T> source_;
+    Future<T> target_;
+};
+
+} // namespace detail
+
+/// Runs `function(args...)` on a thread of the loop's default executor (asyncio.to_thread). Waits
+/// for it even when cancelled, so that the function may use what the caller owns (std::ref); a
+/// value it gives then is returned, and the cancellation comes at the next suspension.
+template <class F, class... Args>
+    requires std::invocable<F, Args...>
+auto to_thread(F function, Args... args)
+    -> Coro<decltype(std::declval<concurrent::Executor&>()
+                         .submit(std::move(function), std::move(args)...)
+                         .result())> {
+    auto source =
+        get_running_loop().default_executor().submit(std::move(function), std::move(args)...);
+    co_return co_await detail::ThreadAwaiter(std::move(source));
+}
+
+} // namespace muster

@@ -1,0 +1,213 @@
+#pragma once
+
+#include <muster/core/coro.hpp>
+#include <muster/core/detail/future_wait.hpp>
+#include <muster/core/event_loop.hpp>
+#include <muster/core/future.hpp>
+
+#include <functional>
+#include <source_location>
+#include <string>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace muster {
+
+/// How create_task() makes a task.
+struct TaskOptions {
+    std::string name = {};    ///< default: Task-N
+    bool eager_start = false; ///< run the first step at once, inside create_task
+};
+
+namespace detail {
+
+/// The state of a Task<T>: the task and, when it has ended, its value.
+template <class T>
+class TaskState final : public WithValue<T, TaskBase> {
+    using Base = WithValue<T, TaskBase>;
+
+public:
+    TaskState(LoopCore& loop, CoroPromise<T>& root) noexcept : Base(loop, root), promise_(&root) {}
+
+private:
+    void collect() noexcept override {
+        ResultSlot<T>& ended = promise_->slot();
+        const State state = ended.state();
+        std::exception_ptr error;
+        if (state == State::value) {
+            this->slot().emplace(std::move(ended.value()));
+        } else {
+            error = ended.error();
+        }
+        this->finish_ended(state, error);
+    }
+
+    CoroPromise<T>* promise_;
+};
+
+template <class T>
+Ref<TaskState<T>> make_task(LoopCore& core, Coro<T> coro, TaskOptions options) {
+    core.check_open();
+    core.check_thread();
+    CoroPromise<T>* promise = coro.valid() ? coro.release() : nullptr;
+    if (promise == nullptr) {
+        throw RuntimeError("create_task() was given a Coro that was moved from");
+    }
+    Ref<TaskState<T>> task;
+    try {
+        task = Ref<TaskState<T>>(new TaskState<T>(core, *promise));
+    } catch (...) {
+        promise->self.destroy();
+        throw;
+    }
+    if (!options.name.empty()) {
+        task->set_name(std::move(options.name));
+    }
+    task->start(options.eager_start || core.eager_tasks);
+    return task;
+}
+
+template <class R>
+struct CoroValue;
+
+template <class T>
+struct CoroValue<Coro<T>> {
+    using type = T;
+};
+
+/// What the Coro that `F(Args...)` gives returns.
+template <class F, class... Args>
+using coro_value_t = typename CoroValue<std::invoke_result_t<F, Args...>>::type;
+
+/// Keeps a function and its arguments in a frame of their own for as long as the coroutine runs
+/// that it makes. A capturing lambda is safe here: the coroutine refers to this copy.
+template <class F, class... Args>
+Coro<coro_value_t<F&, std::unwrap_ref_decay_t<Args>...>> invoke_owned(F function, Args... args) {
+    co_return co_await std::invoke(function, static_cast<std::unwrap_ref_decay_t<Args>&&>(args)...);
+}
+
+template <class F, class... Args>
+concept CoroFunction = requires { typename CoroValue<std::invoke_result_t<F, Args...>>::type; };
+
+} // namespace detail
+
+/// Handle of a scheduled Coro (asyncio.Task). Copyable; the loop keeps the task alive, so that
+/// dropping the handle does not end it. On the loop's thread only.
+template <class T>
+class Task : public detail::FutureHandle<Task<T>, T, detail::TaskState<T>> {
+    using Base = detail::FutureHandle<Task, T, detail::TaskState<T>>;
+
+public:
+    using Base::Base;
+
+    /// The number of cancellation requests that were not taken back.
+    [[nodiscard]] unsigned cancelling() const noexcept { return this->state_->cancelling(); }
+
+    /// Takes one cancellation request back; the number that is left.
+    unsigned uncancel() const noexcept { return this->state_->uncancel(); }
+
+    [[nodiscard]] std::string name() const { return this->state_->name(); }
+
+    void set_name(std::string name) const { this->state_->set_name(std::move(name)); }
+
+    /// Where the suspended coroutines of this task stand, innermost first.
+    [[nodiscard]] std::vector<std::source_location> stack() const { return this->state_->stack(); }
+};
+
+/// Untyped handle of a task.
+class AnyTask {
+public:
+    AnyTask() noexcept = default;
+
+    explicit AnyTask(detail::TaskBase* task) noexcept : state_(task) {}
+
+    template <class T>
+    AnyTask(const Task<T>& task) noexcept : state_(task.state()) {}
+
+    /// False for an empty handle.
+    explicit operator bool() const noexcept { return static_cast<bool>(state_); }
+
+    [[nodiscard]] bool done() const noexcept { return state_->done(); }
+
+    [[nodiscard]] bool cancelled() const noexcept {
+        return state_->state() == detail::State::cancelled;
+    }
+
+    bool cancel(const std::string& message = {}) const { return state_->cancel(message); }
+
+    [[nodiscard]] unsigned cancelling() const noexcept { return state_->cancelling(); }
+
+    unsigned uncancel() const noexcept { return state_->uncancel(); }
+
+    [[nodiscard]] std::string name() const { return state_->name(); }
+
+    void set_name(std::string name) const { state_->set_name(std::move(name)); }
+
+    [[nodiscard]] std::vector<std::source_location> stack() const { return state_->stack(); }
+
+    friend bool operator==(const AnyTask& a, const AnyTask& b) noexcept {
+        return a.state_.get() == b.state_.get();
+    }
+
+    /// For combinators.
+    [[nodiscard]] const detail::Ref<detail::TaskBase>& state() const noexcept { return state_; }
+
+private:
+    detail::Ref<detail::TaskBase> state_;
+};
+
+/// Schedules `coro` on the running loop; its first step is in the next turn. The loop keeps the
+/// task alive. Throws RuntimeError where no loop runs.
+template <class T>
+Task<T> create_task(Coro<T> coro, TaskOptions options = {}) {
+    return get_running_loop().create_task(std::move(coro), std::move(options));
+}
+
+/// Schedules `function(args...)`, which gives a Coro. The function and decayed copies of the
+/// arguments live as long as the task: a capturing lambda is safe. std::ref shares an argument.
+template <class F, class... Args>
+    requires detail::CoroFunction<std::decay_t<F>&, std::unwrap_ref_decay_t<Args>...>
+auto create_task(TaskOptions options, F&& function, Args&&... args) {
+    return create_task(detail::invoke_owned<std::decay_t<F>, std::decay_t<Args>...>(
+                           std::forward<F>(function), std::forward<Args>(args)...),
+                       std::move(options));
+}
+
+template <class F, class... Args>
+    requires detail::CoroFunction<std::decay_t<F>&, std::unwrap_ref_decay_t<Args>...>
+auto create_task(F&& function, Args&&... args) {
+    return create_task(TaskOptions{}, std::forward<F>(function), std::forward<Args>(args)...);
+}
+
+/// The task that runs now; empty in plain callbacks and where no loop runs.
+[[nodiscard]] AnyTask current_task() noexcept;
+
+/// All tasks of the running loop that are not done, oldest first.
+[[nodiscard]] std::vector<AnyTask> all_tasks();
+
+template <class T>
+Task<T> EventLoop::create_task(Coro<T> coro, TaskOptions options) {
+    return Task<T>(detail::make_task(core(), std::move(coro), std::move(options)));
+}
+
+template <class T>
+Task<T> EventLoop::create_task(Coro<T> coro) {
+    return create_task(std::move(coro), TaskOptions{});
+}
+
+template <class T>
+T EventLoop::run_until_complete(Coro<T> main) {
+    Task<T> task = create_task(std::move(main));
+    run_until_done(*task.state());
+    return std::move(task).result();
+}
+
+template <class T>
+T EventLoop::run_until_complete(const Task<T>& task) {
+    const detail::Ref<detail::TaskState<T>> keep = task.state();
+    run_until_done(*keep);
+    return detail::take_result<T, false>(*keep);
+}
+
+} // namespace muster

@@ -1,0 +1,150 @@
+#pragma once
+
+#include <muster/core/coro.hpp>
+#include <muster/core/detail/task_base.hpp>
+#include <muster/core/exception_group.hpp>
+#include <muster/core/task.hpp>
+
+#include <concepts>
+#include <exception>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+namespace muster {
+
+/// Tasks that end together (asyncio.TaskGroup): given to the function that task_group() runs.
+class TaskGroup : private detail::Waiter, private detail::Completion {
+public:
+    TaskGroup() = default;
+    TaskGroup(const TaskGroup&) = delete;
+    TaskGroup& operator=(const TaskGroup&) = delete;
+    ~TaskGroup();
+
+    /// Starts a task of this group. Throws RuntimeError when the group is shutting down or has
+    /// ended; the coroutine is destroyed then.
+    template <class T>
+    Task<T> create_task(Coro<T> coro, TaskOptions options = {}) {
+        check_open();
+        auto child = std::make_unique<Child>(*this);
+        Task<T> task(detail::make_task(*parent_->loop(), std::move(coro), std::move(options)));
+        adopt(std::move(child), task.state());
+        return task;
+    }
+
+    /// The same for a function and arguments that live as long as the task.
+    template <class F, class... Args>
+        requires detail::CoroFunction<std::decay_t<F>&, std::unwrap_ref_decay_t<Args>...>
+    auto create_task(F&& function, Args&&... args) {
+        return create_task(detail::invoke_owned<std::decay_t<F>, std::decay_t<Args>...>(
+            std::forward<F>(function), std::forward<Args>(args)...));
+    }
+
+    /// Cancels all tasks and the body; the block then ends without an exception (asyncio 3.15).
+    /// When the body was to give a value and did not, CancelledError stands in its place.
+    void cancel();
+
+private:
+    template <class F>
+    friend class TaskGroupAwaiter;
+
+    struct Child : detail::Pooled, detail::Node {
+        explicit Child(TaskGroup& owner) noexcept : Node(&TaskGroup::on_child), group(owner) {}
+
+        TaskGroup& group;
+        std::size_t index = 0; // in children_
+        detail::Ref<detail::TaskBase> task;
+    };
+
+    static void on_child(detail::Node& node, detail::NodeEvent event) noexcept;
+    void check_open() const;
+    void adopt(std::unique_ptr<Child> child, detail::Ref<detail::TaskBase> task) noexcept;
+    void child_done(Child& child) noexcept;
+    void abort() noexcept;
+    void drop(Child& child) noexcept;
+
+    void enter(detail::PromiseBase& parent) noexcept;
+    bool cancel(const std::string& message) noexcept override;
+
+    [[nodiscard]] std::string describe() const override { return "task group"; }
+
+    std::coroutine_handle<> completed(detail::PromiseBase& body) noexcept override;
+
+    /// After body and children have ended: throws what the group as a whole throws. False: the
+    /// body was cancelled by cancel(), and its CancelledError goes no further.
+    [[nodiscard]] bool exit(detail::State body_state, std::exception_ptr body);
+
+    detail::PromiseBase* leaf_ = nullptr;
+    detail::TaskBase* parent_ = nullptr;
+    detail::State (*body_state_)(detail::PromiseBase&) noexcept = nullptr;
+    std::vector<Child*> children_;
+    std::vector<std::exception_ptr> errors_;
+    bool waiting_ = false;
+    bool waited_ = false;
+    bool aborting_ = false;
+    bool parent_cancel_requested_ = false;
+    bool cancelled_by_user_ = false;
+    bool propagate_cancel_ = false;
+    bool finished_ = false;
+};
+
+/// Runs a function's coroutine in the current task and waits for the tasks it started; see
+/// task_group().
+template <class F>
+class [[nodiscard("task_group() does nothing until it is awaited")]] TaskGroupAwaiter {
+    using Body = std::invoke_result_t<F&, TaskGroup&>;
+    static_assert(detail::is_coro<Body>, "task_group() takes a function that gives a Coro");
+    using T = typename Body::value_type;
+
+public:
+    template <class U>
+    TaskGroupAwaiter(std::in_place_t, U&& function) : function_(std::forward<U>(function)) {}
+
+    TaskGroupAwaiter(const TaskGroupAwaiter&) = delete;
+    TaskGroupAwaiter& operator=(const TaskGroupAwaiter&) = delete;
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::PromiseBase> P>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<P> handle) {
+        detail::PromiseBase& parent = handle.promise();
+        group_.enter(parent);
+        group_.body_state_ = [](detail::PromiseBase& body) noexcept {
+            return static_cast<detail::CoroPromise<T>&>(body).slot().state();
+        };
+        body_.emplace(std::invoke(function_, group_).release());
+        static_cast<void>(body_->await_ready());
+        return body_->begin(parent, &group_);
+    }
+
+    T await_resume() {
+        detail::ResultSlot<T>& slot = body_->slot();
+        const bool ended = group_.exit(
+            slot.state(), slot.state() == detail::State::value ? nullptr : slot.error());
+        if constexpr (std::is_void_v<T>) {
+            if (!ended) {
+                return;
+            }
+        }
+        return body_->await_resume();
+    }
+
+private:
+    TaskGroup group_;
+    F function_;
+    std::optional<detail::CoroAwaiter<T>> body_;
+};
+
+/// Runs `function(TaskGroup&)`, which gives a Coro, in this task, then waits for all tasks the
+/// group has started; its result is the function's. When a task fails, the others and the function
+/// are cancelled and waited for, and ExceptionGroup is thrown with all errors in order
+/// (asyncio.TaskGroup). The function is kept alive meanwhile: a capturing lambda is safe.
+template <class F>
+auto task_group(F&& function) {
+    return TaskGroupAwaiter<std::decay_t<F>>(std::in_place, std::forward<F>(function));
+}
+
+} // namespace muster

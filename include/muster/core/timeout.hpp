@@ -1,0 +1,163 @@
+#pragma once
+
+#include <muster/core/clock.hpp>
+#include <muster/core/coro.hpp>
+#include <muster/core/detail/task_base.hpp>
+#include <muster/core/task.hpp>
+
+#include <concepts>
+#include <functional>
+#include <optional>
+#include <type_traits>
+#include <utility>
+
+namespace muster {
+
+/// A deadline on a block of code (asyncio.Timeout): given to the function that timeout() runs.
+class Timeout : private detail::TimerNode {
+public:
+    /// For `timeout` and `timeout_at`.
+    explicit Timeout(TimeLimit delay) noexcept
+        : TimerNode(&Timeout::on_node), delay_(delay), state_(State::created) {}
+
+    explicit Timeout(std::optional<Clock::time_point> when) noexcept
+        : TimerNode(&Timeout::on_node), deadline_(when), state_(State::created) {}
+
+    ~Timeout();
+
+    /// The deadline; nothing when there is none.
+    [[nodiscard]] std::optional<Clock::time_point> when() const noexcept { return deadline_; }
+
+    /// Moves the deadline; nothing removes it. Throws RuntimeError once it has passed or the block
+    /// has ended.
+    void reschedule(std::optional<Clock::time_point> when);
+
+    /// Whether the deadline passed while the block ran.
+    [[nodiscard]] bool expired() const noexcept {
+        return state_ == State::expiring || state_ == State::expired;
+    }
+
+private:
+    template <class F>
+    friend class TimeoutAwaiter;
+
+    enum class State : std::uint8_t { created, entered, expiring, expired, exited };
+
+    static void on_node(detail::Node& node, detail::NodeEvent event) noexcept;
+    void enter(detail::TaskBase& task);
+
+    /// Ends the block. True: the block was cancelled by this deadline, and the CancelledError it
+    /// ended with is to become a TimeoutError.
+    [[nodiscard]] bool exit(bool cancelled) noexcept;
+    void schedule();
+
+    std::optional<TimeLimit> delay_;
+    std::optional<Clock::time_point> deadline_;
+    detail::TaskBase* task_ = nullptr;
+    unsigned cancelling_ = 0;
+    State state_;
+};
+
+/// Runs a function's coroutine in the current task under a deadline; see timeout().
+template <class F>
+class [[nodiscard("timeout() does nothing until it is awaited")]] TimeoutAwaiter {
+    static constexpr bool takes_timeout = std::is_invocable_v<F&, Timeout&>;
+
+    static auto call(F& function, Timeout& timeout) {
+        if constexpr (takes_timeout) {
+            return std::invoke(function, timeout);
+        } else {
+            return std::invoke(function);
+        }
+    }
+
+    using Body = decltype(call(std::declval<F&>(), std::declval<Timeout&>()));
+    static_assert(detail::is_coro<Body>, "timeout() takes a function that gives a Coro");
+    using T = typename Body::value_type;
+
+public:
+    template <class Deadline, class U>
+    TimeoutAwaiter(Deadline deadline, U&& function)
+        : timeout_(deadline), function_(std::forward<U>(function)) {}
+
+    TimeoutAwaiter(const TimeoutAwaiter&) = delete;
+    TimeoutAwaiter& operator=(const TimeoutAwaiter&) = delete;
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<detail::PromiseBase> P>
+    std::coroutine_handle<> await_suspend(std::coroutine_handle<P> handle) {
+        detail::PromiseBase& parent = handle.promise();
+        body_.emplace(call(function_, timeout_).release());
+        static_cast<void>(body_->await_ready());
+        timeout_.enter(*parent.task);
+        return body_->begin(parent, nullptr);
+    }
+
+    T await_resume() {
+        if (timeout_.exit(body_->slot().state() == detail::State::cancelled)) {
+            throw TimeoutError();
+        }
+        return body_->await_resume();
+    }
+
+private:
+    Timeout timeout_;
+    F function_;
+    std::optional<detail::CoroAwaiter<T>> body_;
+};
+
+/// Runs `function()` or `function(Timeout&)`, which gives a Coro, in this task for at most `limit`,
+/// counted from the await; std::nullopt is no limit. When the time is up, the coroutine is
+/// cancelled, waited for, and TimeoutError thrown (asyncio.timeout). The function is kept alive
+/// meanwhile: a capturing lambda is safe.
+template <class F>
+auto timeout(TimeLimit limit, F&& function) {
+    return TimeoutAwaiter<std::decay_t<F>>(limit, std::forward<F>(function));
+}
+
+/// The same with a point in time (asyncio.timeout_at).
+template <class F>
+auto timeout_at(std::optional<Clock::time_point> when, F&& function) {
+    return TimeoutAwaiter<std::decay_t<F>>(when, std::forward<F>(function));
+}
+
+namespace detail {
+
+template <class A>
+Coro<std::remove_cvref_t<await_result_t<A>>> awaited(A awaitable) {
+    co_return co_await std::move(awaitable);
+}
+
+template <class A>
+bool already_done(const A& awaitable) {
+    if constexpr (requires { awaitable.done(); }) {
+        return awaitable.done();
+    } else {
+        return false;
+    }
+}
+
+} // namespace detail
+
+/// Waits for `awaitable` for at most `limit`. When the time is up, it is cancelled, waited for,
+/// and TimeoutError thrown, unless it ends with a value all the same (asyncio.wait_for). A limit
+/// that is not positive never starts a Coro.
+template <class A>
+    requires Awaitable<std::decay_t<A>>
+Coro<std::remove_cvref_t<await_result_t<std::decay_t<A>>>> wait_for(A awaitable, TimeLimit limit) {
+    if (!limit.limited()) {
+        co_return co_await std::move(awaitable);
+    }
+    if (limit.value() <= Clock::duration::zero()) {
+        if (detail::already_done(awaitable)) {
+            co_return co_await std::move(awaitable);
+        }
+        if constexpr (detail::is_coro<A>) {
+            throw TimeoutError();
+        }
+    }
+    co_return co_await timeout(limit, [&] { return detail::awaited(std::move(awaitable)); });
+}
+
+} // namespace muster

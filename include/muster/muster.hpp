@@ -1,0 +1,18 @@
+#pragma once
+/// What `import asyncio` is in Python: the event loop, tasks, combinators and synchronisation.
+
+#include <muster/core/clock.hpp>
+#include <muster/core/coro.hpp>
+#include <muster/core/error.hpp>
+#include <muster/core/event_loop.hpp>
+#include <muster/core/exception_group.hpp>
+#include <muster/core/future.hpp>
+#include <muster/core/gather.hpp>
+#include <muster/core/result.hpp>
+#include <muster/core/run.hpp>
+#include <muster/core/run_in_executor.hpp>
+#include <muster/core/sleep.hpp>
+#include <muster/core/task.hpp>
+#include <muster/core/task_group.hpp>
+#include <muster/core/thread_pool.hpp>
+#include <muster/core/timeout.hpp>

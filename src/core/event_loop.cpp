@@ -1,0 +1,293 @@
+#include "event_loop_impl.hpp"
+
+#include <muster/core/event_loop.hpp>
+#include <muster/core/gather.hpp>
+#include <muster/core/run_in_executor.hpp>
+#include <muster/core/task.hpp>
+#include <muster/core/thread_pool.hpp>
+#include <muster/core/timeout.hpp>
+
+#include <cstdio>
+#include <cstdlib>
+#include <thread>
+#include <typeinfo>
+
+namespace muster {
+
+void default_exception_handler(const ExceptionContext& context) noexcept {
+    std::string text = context.message;
+    if (!context.task.empty()) {
+        text += "\n  task: " + context.task;
+    }
+    if (context.exception) {
+        try {
+            std::rethrow_exception(context.exception);
+        } catch (const std::exception& error) {
+            text += "\n  exception: " + std::string(error.what());
+        } catch (const CancelledError&) {
+            text += "\n  exception: CancelledError";
+        } catch (...) {
+            text += "\n  exception: not derived from std::exception";
+        }
+    }
+    static_cast<void>(std::fprintf(stderr, "%s\n", text.c_str()));
+}
+
+namespace detail {
+
+void CallbackNode::cancel() noexcept {
+    if (cancelled_) {
+        return;
+    }
+    cancelled_ = true;
+    if (queued_) {
+        queued_ = false;
+        core_->remove_timer(*this);
+        callback_ = nullptr;
+        release();
+    }
+}
+
+void CallbackNode::on_node(Node& node, NodeEvent event) noexcept {
+    auto& self = static_cast<CallbackNode&>(node);
+    self.queued_ = false;
+    LoopCore& core = *self.core_;
+    UniqueFunction<void()> callback = std::move(self.callback_);
+    self.release();
+    if (event != NodeEvent::run) {
+        return;
+    }
+    try {
+        callback();
+    } catch (...) {
+        ExceptionContext context;
+        context.message = "Exception in callback";
+        context.exception = std::current_exception();
+        core.report(context);
+    }
+}
+
+} // namespace detail
+
+EventLoop::EventLoop() : EventLoop(std::make_unique<Impl>(*this)) {}
+
+EventLoop::EventLoop(boost::asio::io_context& host, EmbedOptions options)
+    : EventLoop(std::make_unique<Impl>(*this, host, options)) {}
+
+EventLoop::EventLoop(std::unique_ptr<Impl> impl) : impl_(std::move(impl)), core_(&impl_->core) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): muster never writes the environment
+    const char* debug = std::getenv("MUSTER_DEBUG");
+    core_->debug = debug != nullptr && *debug != '\0' && std::string(debug) != "0";
+}
+
+EventLoop::~EventLoop() {
+    if (!is_closed()) {
+        impl_->shut();
+        if (impl_->executor) {
+            impl_->executor->shutdown(false);
+        }
+    }
+}
+
+void EventLoop::run_forever() {
+    core_->check_open();
+    if (impl_->embedded()) {
+        throw RuntimeError("this event loop is embedded in a host's io_context: the host runs it");
+    }
+    if (is_running()) {
+        throw RuntimeError("This event loop is already running");
+    }
+    if (detail::LoopCore::current() != nullptr) {
+        throw RuntimeError("Cannot run the event loop while another loop is running");
+    }
+    impl_->run();
+}
+
+void EventLoop::run_until_done(detail::FutureBase& main) {
+    const detail::Ref<detail::FutureBase> keep(&main);
+    const CallbackId id = detail::add_done_callback(main, [this] { core_->request_stop(); });
+    try {
+        run_forever();
+    } catch (...) {
+        detail::remove_done_callback(main, id);
+        throw;
+    }
+    if (!main.done()) {
+        detail::remove_done_callback(main, id);
+        throw RuntimeError("Event loop stopped before Future completed.");
+    }
+}
+
+void EventLoop::stop() {
+    if (impl_->embedded()) {
+        throw RuntimeError("this event loop is embedded in a host's io_context, which it never "
+                           "stops; end it with shutdown()");
+    }
+    if (detail::LoopCore::current() == core_) {
+        core_->request_stop();
+        return;
+    }
+    UniqueFunction<void()> work = [core = core_] { core->request_stop(); };
+    static_cast<void>(core_->gate()->post(work)); // a closed loop is stopped
+}
+
+bool EventLoop::is_running() const noexcept { return core_->running(); }
+
+bool EventLoop::is_closed() const noexcept { return core_->closed(); }
+
+void EventLoop::close() {
+    if (is_running() && !is_closed()) {
+        throw RuntimeError("Cannot close a running event loop");
+    }
+    if (!is_closed()) {
+        impl_->shut();
+        if (impl_->executor) {
+            impl_->executor->shutdown(false);
+        }
+    }
+}
+
+Coro<void> EventLoop::shutdown() {
+    const AnyTask self = current_task();
+    for (;;) {
+        std::vector<AnyTask> others;
+        for (const AnyTask& task : all_tasks()) {
+            if (!(task == self)) {
+                others.push_back(task);
+            }
+        }
+        if (others.empty()) {
+            co_return;
+        }
+        for (const AnyTask& task : others) {
+            task.cancel();
+        }
+        co_await detail::join_all(std::move(others));
+    }
+}
+
+Handle EventLoop::call_soon(UniqueFunction<void()> callback) {
+    core_->check_open();
+    core_->check_thread();
+    auto* node = new detail::CallbackNode(*core_, std::move(callback));
+    node->retain();
+    core_->append(*node);
+    return Handle(*node);
+}
+
+void EventLoop::call_soon_threadsafe(UniqueFunction<void()> callback) {
+    if (!core_->gate()->post(callback)) {
+        throw RuntimeError("Event loop is closed");
+    }
+}
+
+TimerHandle EventLoop::schedule_at(Clock::time_point when, UniqueFunction<void()> callback) {
+    core_->check_open();
+    core_->check_thread();
+    auto* node = new detail::CallbackNode(*core_, std::move(callback));
+    node->retain();
+    core_->add_timer(*node, when);
+    return TimerHandle(*node);
+}
+
+void EventLoop::set_default_executor(std::shared_ptr<concurrent::Executor> executor) {
+    core_->check_open();
+    impl_->executor = std::move(executor);
+}
+
+concurrent::Executor& EventLoop::default_executor() {
+    core_->check_open();
+    if (!impl_->executor) {
+        impl_->executor = std::make_shared<concurrent::ThreadPoolExecutor>(
+            concurrent::ThreadPoolExecutor::default_max_workers(),
+            concurrent::ThreadPoolOptions{.thread_name_prefix = "muster"});
+    }
+    return *impl_->executor;
+}
+
+Coro<void> EventLoop::shutdown_default_executor(TimeLimit limit) {
+    if (!impl_->executor) {
+        co_return;
+    }
+    const std::shared_ptr<concurrent::Executor> executor = std::exchange(impl_->executor, nullptr);
+    concurrent::Promise<void> promise;
+    const Future<void> joined = wrap_future(promise.future());
+    // A thread of its own waits: the executor's threads are what is being waited for.
+    std::thread joiner([executor = executor, promise = std::move(promise)]() mutable {
+        executor->shutdown(true);
+        executor.reset();
+        promise.set_result();
+    });
+    bool in_time = true;
+    try {
+        co_await wait_for(joined, limit);
+    } catch (const TimeoutError&) {
+        in_time = false;
+    } catch (...) {
+        joiner.detach();
+        throw;
+    }
+    if (in_time) {
+        joiner.join();
+    } else {
+        joiner.detach();
+        ExceptionContext context;
+        context.message = "The executor did not finish joining its threads within the time limit";
+        call_exception_handler(context);
+        executor->shutdown(false);
+    }
+}
+
+void EventLoop::add_signal_handler(int signal, UniqueFunction<void()> callback) {
+    core_->check_open();
+    auto shared = std::make_shared<UniqueFunction<void()>>(std::move(callback));
+    const auto found = impl_->signals.find(signal);
+    if (found != impl_->signals.end()) {
+        found->second.callback = std::move(shared);
+        return;
+    }
+    const auto added = impl_->signals.try_emplace(signal, impl_->context).first;
+    added->second.callback = std::move(shared);
+    boost::system::error_code error;
+    added->second.set.add(signal, error);
+    if (error) {
+        impl_->signals.erase(added);
+        throw ValueError("signal " + std::to_string(signal) +
+                         " cannot be handled: " + error.message());
+    }
+    impl_->wait_for_signal(signal);
+}
+
+bool EventLoop::remove_signal_handler(int signal) { return impl_->signals.erase(signal) > 0; }
+
+void EventLoop::set_exception_handler(ExceptionHandler handler) {
+    impl_->exception_handler = std::move(handler);
+}
+
+void EventLoop::call_exception_handler(const ExceptionContext& context) noexcept {
+    if (!impl_->exception_handler) {
+        default_exception_handler(context);
+        return;
+    }
+    try {
+        impl_->exception_handler(*this, context);
+    } catch (...) {
+        ExceptionContext broken;
+        broken.message = "Unhandled error in exception handler";
+        broken.exception = std::current_exception();
+        default_exception_handler(broken);
+        default_exception_handler(context);
+    }
+}
+
+boost::asio::io_context& EventLoop::io_context() noexcept { return impl_->context; }
+
+EventLoop& get_running_loop() {
+    detail::LoopCore* core = detail::LoopCore::current();
+    if (core == nullptr) {
+        throw RuntimeError("no running event loop");
+    }
+    return core->loop();
+}
+
+} // namespace muster

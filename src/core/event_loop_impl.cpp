@@ -1,0 +1,176 @@
+#include "event_loop_impl.hpp"
+
+#include <muster/core/error.hpp>
+
+#include <boost/asio/post.hpp>
+
+#include <algorithm>
+#include <vector>
+
+namespace muster {
+
+namespace asio = boost::asio;
+
+namespace {
+
+// Told when a host's io_context is destroyed before the loops that are embedded in it.
+class EmbeddedLoops : public asio::execution_context::service {
+public:
+    using key_type = EmbeddedLoops;
+    static asio::execution_context::id id;
+
+    explicit EmbeddedLoops(asio::execution_context& context)
+        : asio::execution_context::service(context) {}
+
+    void add(EventLoop& loop) { loops_.push_back(&loop); }
+
+    void remove(EventLoop& loop) noexcept { std::erase(loops_, &loop); }
+
+private:
+    void shutdown() noexcept override {
+        while (!loops_.empty()) {
+            loops_.back()->close(); // removes it from the list
+        }
+    }
+
+    std::vector<EventLoop*> loops_;
+};
+
+asio::execution_context::id EmbeddedLoops::id;
+
+} // namespace
+
+EventLoop::Impl::Impl(EventLoop& owner)
+    : loop(owner),
+      owned_(std::make_unique<asio::io_context>(1)),
+      context(*owned_),
+      core(owner, *this),
+      anchor_(std::make_shared<Anchor>(this)),
+      timer_(context) {}
+
+EventLoop::Impl::Impl(EventLoop& owner, asio::io_context& host, EmbedOptions options)
+    : loop(owner),
+      context(host),
+      core(owner, *this),
+      anchor_(std::make_shared<Anchor>(this)),
+      timer_(host),
+      keep_alive_(options.keep_alive) {
+    asio::use_service<EmbeddedLoops>(context).add(owner);
+}
+
+EventLoop::Impl::~Impl() { shut(); }
+
+void EventLoop::Impl::request_drain() noexcept {
+    asio::post(context, [anchor = anchor_] {
+        if (anchor->impl != nullptr) {
+            anchor->impl->core.drain();
+        }
+    });
+}
+
+void EventLoop::Impl::arm_timer(Clock::time_point deadline) noexcept {
+    // A later deadline than the armed one is armed when that one has passed.
+    if (virtual_time || deadline >= armed_) {
+        return;
+    }
+    armed_ = deadline;
+    timer_.expires_at(std::chrono::steady_clock::time_point(
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(
+            deadline.time_since_epoch())));
+    wait_for_timer();
+}
+
+void EventLoop::Impl::wait_for_timer() {
+    timer_.async_wait([anchor = anchor_](boost::system::error_code error) {
+        if (error || anchor->impl == nullptr) {
+            return; // armed anew, or the loop is gone
+        }
+        anchor->impl->armed_ = Clock::time_point::max();
+        anchor->impl->core.drain();
+    });
+}
+
+Clock::time_point EventLoop::Impl::now() const noexcept {
+    if (virtual_time) {
+        return *virtual_time;
+    }
+    return Clock::time_point(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+void EventLoop::Impl::hold_work(bool hold) noexcept {
+    if (!embedded() || !keep_alive_) {
+        return;
+    }
+    if (hold) {
+        work_.emplace(context.get_executor());
+    } else {
+        work_.reset();
+    }
+}
+
+void EventLoop::Impl::stop() noexcept {
+    stop_requested_ = true;
+    if (owned_) {
+        owned_->stop();
+    }
+}
+
+void EventLoop::Impl::run() {
+    const detail::LoopCore::Running running(core);
+    const auto work = asio::make_work_guard(context);
+    stop_requested_ = false;
+    context.restart();
+    core.resume_drain();
+    while (!stop_requested_) {
+        if (virtual_time) {
+            run_virtual();
+        } else {
+            context.run();
+        }
+    }
+    core.clear_stop();
+}
+
+void EventLoop::Impl::run_virtual() {
+    if (context.poll() > 0 || stop_requested_) {
+        return;
+    }
+    const Clock::time_point next = core.next_deadline();
+    if (core.external_count() > 0) {
+        context.run_one(); // real work is under way: virtual time stands still for it
+    } else if (next != Clock::time_point::max()) {
+        virtual_time = std::max(*virtual_time, next);
+        core.drain();
+    } else {
+        throw RuntimeError("deadlock: every task waits, and nothing is left that could wake one");
+    }
+}
+
+void EventLoop::Impl::shut() noexcept {
+    core.close();
+    anchor_->impl = nullptr;
+    signals.clear();
+    timer_.cancel();
+    work_.reset();
+    if (embedded()) {
+        asio::use_service<EmbeddedLoops>(context).remove(loop);
+    }
+}
+
+void EventLoop::Impl::wait_for_signal(int number) {
+    signals.at(number).set.async_wait([anchor = anchor_](boost::system::error_code error, int got) {
+        if (error || anchor->impl == nullptr) {
+            return;
+        }
+        Impl& self = *anchor->impl;
+        const auto found = self.signals.find(got);
+        if (found == self.signals.end()) {
+            return;
+        }
+        self.core.loop().call_soon([callback = found->second.callback] { (*callback)(); });
+        self.wait_for_signal(got);
+        self.core.drain_now();
+    });
+}
+
+} // namespace muster

@@ -1,0 +1,76 @@
+#include <muster/core/detail/future_base.hpp>
+#include <muster/core/detail/loop_core.hpp>
+#include <muster/core/event_loop.hpp>
+
+#include <cxxabi.h>
+
+#include <typeinfo>
+
+namespace muster::detail {
+
+bool handling_cancelled_error() noexcept {
+    const std::type_info* type = abi::__cxa_current_exception_type();
+    return type != nullptr && *type == typeid(CancelledError);
+}
+
+FutureBase::FutureBase(LoopCore& loop) noexcept : loop_(&loop) { loop.add_future(*this); }
+
+FutureBase::~FutureBase() = default;
+
+void FutureBase::dispose() noexcept {
+    if (state_ == State::failed && !retrieved_) {
+        ExceptionContext context;
+        context.message = std::string(kind()) + " exception was never retrieved";
+        context.exception = error_;
+        context.task = label();
+        if (loop_ != nullptr) {
+            loop_->report(context);
+        } else {
+            default_exception_handler(context);
+        }
+    }
+    delete this;
+}
+
+std::exception_ptr FutureBase::error() const {
+    if (state_ == State::cancelled && !error_) {
+        return std::make_exception_ptr(cancel_message_ ? CancelledError(*cancel_message_)
+                                                       : CancelledError());
+    }
+    return error_;
+}
+
+void FutureBase::rethrow() {
+    mark_retrieved();
+    if (error_) {
+        std::rethrow_exception(error_);
+    }
+    throw cancel_message_ ? CancelledError(*cancel_message_) : CancelledError();
+}
+
+void FutureBase::finish_cancelled(std::exception_ptr error, const std::string& message) noexcept {
+    error_ = std::move(error);
+    if (!message.empty()) {
+        cancel_message_ = std::make_unique<std::string>(message);
+    }
+    finish(State::cancelled);
+}
+
+void FutureBase::orphan() noexcept {
+    if (state_ == State::pending) {
+        state_ = State::cancelled;
+    }
+    while (!waiters_.empty()) {
+        waiters_.pop_front().notify(NodeEvent::drop);
+    }
+    loop_ = nullptr;
+}
+
+void FutureBase::finish(State state) noexcept {
+    state_ = state;
+    while (!waiters_.empty()) {
+        waiters_.pop_front().notify(NodeEvent::fire);
+    }
+}
+
+} // namespace muster::detail

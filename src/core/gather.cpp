@@ -1,0 +1,180 @@
+#include <muster/core/gather.hpp>
+
+#include <algorithm>
+
+namespace muster::detail {
+
+struct GatherNode {
+    // A success is counted at once. A failure waits for its turn in the ready list, as asyncio's
+    // callbacks do, so that children which end in the same turn keep their own outcome.
+    static void on_node(Node& node, NodeEvent event) noexcept {
+        auto& child = static_cast<GatherChild&>(node);
+        GatherWait& wait = *child.gather;
+        if (event == NodeEvent::fire) {
+            if (child.future->state() == State::value || wait.keep_exceptions_) {
+                wait.settle(child);
+            } else {
+                child.future->mark_retrieved();
+                wait.task_->loop()->append(child);
+            }
+        } else if (event == NodeEvent::run) {
+            if (wait.failed_ == nullptr) {
+                wait.failed_ = &child;
+                for (GatherChild& other : wait.children_) {
+                    if (other.owned && !other.future->done()) {
+                        other.future->cancel({});
+                    }
+                }
+            }
+            wait.settle(child);
+        }
+    }
+
+    static void attach(GatherChild& child, GatherWait& wait) noexcept {
+        child.set_function(&GatherNode::on_node);
+        child.gather = &wait;
+        if (child.future->done()) {
+            on_node(child, NodeEvent::fire);
+        } else {
+            child.future->add_waiter(child);
+        }
+    }
+};
+
+bool GatherWait::begin(PromiseBase& leaf, std::span<GatherChild> children) noexcept {
+    children_ = children;
+    task_ = leaf.task;
+    pending_ = children.size();
+    owned_pending_ = static_cast<std::size_t>(std::count_if(
+        children.begin(), children.end(), [](const GatherChild& child) { return child.owned; }));
+    for (GatherChild& child : children) {
+        GatherNode::attach(child, *this);
+    }
+    if (complete()) {
+        return false;
+    }
+    suspended_ = true;
+    task_->suspend(leaf, *this);
+    return true;
+}
+
+void GatherWait::end() {
+    if (suspended_ && task_->take_cancel()) {
+        task_->throw_cancelled();
+    }
+    if (failed_ != nullptr && !cancel_requested_) {
+        failed_->future->rethrow();
+    }
+    if (cancel_requested_) {
+        if (failed_ != nullptr && failed_->future->state() == State::failed) {
+            failed_->future->rethrow();
+        }
+        task_->throw_cancelled();
+    }
+}
+
+bool GatherWait::cancel(const std::string& message) noexcept {
+    if (complete()) {
+        return false;
+    }
+    bool taken = false;
+    for (GatherChild& child : children_) {
+        taken |= child.future->cancel(message);
+    }
+    cancel_requested_ |= taken;
+    return taken;
+}
+
+void GatherWait::abandon(std::span<GatherChild> children) noexcept {
+    for (GatherChild& child : children) {
+        if (child.future != nullptr && child.owned) {
+            child.future->cancel({});
+        }
+    }
+}
+
+void GatherWait::settle(GatherChild& child) noexcept {
+    --pending_;
+    if (child.owned) {
+        --owned_pending_;
+    }
+    if (suspended_ && complete()) {
+        task_->wake();
+    }
+}
+
+namespace {
+
+// Waits for tasks without looking at what they end with.
+class JoinWait : public Waiter {
+public:
+    explicit JoinWait(const std::vector<AnyTask>& tasks)
+        : tasks_(tasks), nodes_(std::make_unique<Item[]>(tasks.size())) {}
+
+    [[nodiscard]] bool await_ready() const noexcept { return false; }
+
+    template <std::derived_from<PromiseBase> P>
+    bool await_suspend(std::coroutine_handle<P> handle) noexcept {
+        task_ = handle.promise().task;
+        for (std::size_t i = 0; i < tasks_.size(); ++i) {
+            if (!tasks_[i].done()) {
+                nodes_[i].join = this;
+                ++pending_;
+                tasks_[i].state()->add_waiter(nodes_[i]);
+            }
+        }
+        if (pending_ == 0) {
+            return false;
+        }
+        suspended_ = true;
+        task_->suspend(handle.promise(), *this);
+        return true;
+    }
+
+    void await_resume() const {
+        if (suspended_ && (cancelled_ || task_->take_cancel())) {
+            task_->throw_cancelled();
+        }
+    }
+
+    bool cancel(const std::string&) noexcept override {
+        if (pending_ == 0 || cancelled_) {
+            return false;
+        }
+        cancelled_ = true;
+        task_->wake();
+        return true;
+    }
+
+    [[nodiscard]] std::string describe() const override { return "join"; }
+
+private:
+    struct Item : Node {
+        Item() noexcept : Node(&Item::on_node) {}
+
+        static void on_node(Node& node, NodeEvent event) noexcept {
+            if (event != NodeEvent::fire) {
+                return;
+            }
+            JoinWait& self = *static_cast<Item&>(node).join;
+            if (--self.pending_ == 0) {
+                self.task_->wake();
+            }
+        }
+
+        JoinWait* join = nullptr;
+    };
+
+    const std::vector<AnyTask>& tasks_;
+    std::unique_ptr<Item[]> nodes_;
+    TaskBase* task_ = nullptr;
+    std::size_t pending_ = 0;
+    bool cancelled_ = false;
+    bool suspended_ = false;
+};
+
+} // namespace
+
+Coro<void> join_all(std::vector<AnyTask> tasks) { co_await JoinWait(tasks); }
+
+} // namespace muster::detail

@@ -1,0 +1,235 @@
+#include <muster/core/detail/loop_core.hpp>
+#include <muster/core/detail/task_base.hpp>
+#include <muster/core/event_loop.hpp>
+
+#include <utility>
+
+namespace muster {
+namespace detail {
+
+namespace {
+
+// Resumptions in one drain, after which the io_context gets a turn: enough that its cost does not
+// count, few enough that sockets are served within a fraction of a millisecond.
+constexpr int drain_budget = 2048;
+
+constinit thread_local LoopCore* running_loop = nullptr;
+
+} // namespace
+
+bool LoopGate::post(UniqueFunction<void()>& work) {
+    const std::lock_guard lock(mutex_);
+    if (core_ == nullptr) {
+        return false;
+    }
+    inbox_.push_back(std::move(work));
+    if (inbox_.size() == 1) {
+        core_->inbox_filled_.store(true, std::memory_order_release);
+        core_->driver_.request_drain();
+    }
+    return true;
+}
+
+void LoopGate::close() noexcept {
+    std::vector<UniqueFunction<void()>> dropped;
+    {
+        const std::lock_guard lock(mutex_);
+        core_ = nullptr;
+        dropped.swap(inbox_);
+    }
+}
+
+LoopCore::LoopCore(EventLoop& loop, Driver& driver)
+    : loop_(loop), driver_(driver), gate_(std::make_shared<LoopGate>(*this)) {}
+
+LoopCore::~LoopCore() { close(); }
+
+LoopCore* LoopCore::current() noexcept { return running_loop; }
+
+LoopCore::Running::Running(LoopCore& core) noexcept
+    : core_(core), previous_(std::exchange(running_loop, &core)), previous_thread_(core.thread_) {
+    core.thread_ = std::this_thread::get_id();
+    ++core.run_depth_;
+}
+
+LoopCore::Running::~Running() {
+    --core_.run_depth_;
+    core_.thread_ = previous_thread_;
+    running_loop = previous_;
+}
+
+void LoopCore::check_open() const {
+    if (closed_) {
+        throw RuntimeError("Event loop is closed");
+    }
+}
+
+void LoopCore::check_thread() const {
+    if (debug && running() && thread_ != std::this_thread::get_id()) {
+        throw RuntimeError("Non-thread-safe operation invoked on an event loop other than the "
+                           "current one; from another thread use call_soon_threadsafe()");
+    }
+}
+
+void LoopCore::drain() noexcept {
+    if (closed_ || draining_) {
+        return;
+    }
+    const Running running(*this);
+    draining_ = true;
+    drain_requested_ = true;
+    int budget = drain_budget;
+    while (budget > 0) {
+        if (turn_.empty()) {
+            if (inbox_filled_.load(std::memory_order_acquire)) {
+                accept_inbox();
+            }
+            if (!timers_.empty()) {
+                fire_due_timers();
+            }
+            if (ready_.empty()) {
+                break;
+            }
+            turn_.splice_back(ready_);
+        }
+        while (!turn_.empty() && budget > 0) {
+            --budget;
+            turn_.pop_front().notify(NodeEvent::run);
+        }
+        if (turn_.empty() && stopping_) {
+            break;
+        }
+    }
+    draining_ = false;
+    if (stopping_ && turn_.empty()) {
+        drain_requested_ = false;
+        driver_.stop();
+    } else if (has_ready()) {
+        driver_.request_drain();
+    } else {
+        drain_requested_ = false;
+        if (!timers_.empty()) {
+            driver_.arm_timer(timers_.next_deadline());
+        }
+    }
+}
+
+void LoopCore::resume_drain() noexcept {
+    if (!draining_ && !drain_requested_ && (has_ready() || stopping_)) {
+        drain_requested_ = true;
+        driver_.request_drain();
+    }
+}
+
+void LoopCore::request_stop() noexcept {
+    stopping_ = true;
+    resume_drain();
+}
+
+void LoopCore::timer_added() noexcept {
+    // A drain under way arms for the earliest deadline when it ends.
+    if (!draining_ && !drain_requested_) {
+        driver_.arm_timer(timers_.next_deadline());
+    }
+}
+
+void LoopCore::fire_due_timers() noexcept {
+    if (timers_.earliest_guess() == Clock::time_point::max()) {
+        return;
+    }
+    const Clock::time_point now = driver_.now();
+    while (TimerNode* timer = timers_.pop_due(now)) {
+        ready_.push_back(*timer);
+    }
+}
+
+void LoopCore::accept_inbox() noexcept {
+    inbox_filled_.store(false, std::memory_order_relaxed);
+    {
+        const std::lock_guard lock(gate_->mutex_);
+        inbox_.swap(gate_->inbox_);
+    }
+    for (UniqueFunction<void()>& work : inbox_) {
+        loop_.call_soon(std::move(work));
+    }
+    inbox_.clear();
+}
+
+void LoopCore::add_task(TaskBase& task) noexcept {
+    static_cast<Link&>(static_cast<FutureBase&>(task)).unlink();
+    tasks_.push_back(task);
+    task.retain();
+    if (++task_count_ == 1) {
+        driver_.hold_work(true);
+    }
+}
+
+void LoopCore::remove_task(TaskBase& task) noexcept {
+    FutureBase& future = task;
+    static_cast<Link&>(future).unlink();
+    futures_.push_back(future);
+    if (--task_count_ == 0) {
+        driver_.hold_work(false);
+    }
+    task.release();
+}
+
+void LoopCore::add_external(ExternalOperation& operation) noexcept {
+    external_.push_back(operation);
+    ++external_count_;
+}
+
+void LoopCore::remove_external(ExternalOperation& operation) noexcept {
+    if (operation.linked()) {
+        operation.unlink();
+        --external_count_;
+    }
+}
+
+void LoopCore::close() noexcept {
+    if (std::exchange(closed_, true)) {
+        return;
+    }
+    gate_->close();
+    drain_requested_ = true; // what destructors make ready is dropped below, never run
+    while (!external_.empty()) {
+        external_.pop_front().abandon();
+    }
+    external_count_ = 0;
+    while (!tasks_.empty()) {
+        auto& task = static_cast<TaskBase&>(tasks_.back());
+        const Ref<TaskBase> keep(&task);
+        task.destroy_frames();
+        remove_task(task);
+    }
+    const auto drop_all = [](NodeList& nodes) {
+        while (!nodes.empty()) {
+            nodes.pop_front().notify(NodeEvent::drop);
+        }
+    };
+    while (TimerNode* timer = timers_.pop_due(Clock::time_point::max())) {
+        timer->notify(NodeEvent::drop);
+    }
+    drop_all(turn_);
+    drop_all(ready_);
+    while (!futures_.empty()) {
+        const Ref<FutureBase> future(&futures_.pop_front());
+        future->orphan();
+    }
+}
+
+void LoopCore::report(const ExceptionContext& context) noexcept {
+    loop_.call_exception_handler(context);
+}
+
+} // namespace detail
+
+Clock::time_point Clock::now() noexcept {
+    const detail::LoopCore* core = detail::LoopCore::current();
+    if (core != nullptr) {
+        return core->now();
+    }
+    return time_point(std::chrono::steady_clock::now().time_since_epoch());
+}
+
+} // namespace muster

@@ -1,0 +1,148 @@
+#include <muster/core/task_group.hpp>
+
+namespace muster {
+
+TaskGroup::~TaskGroup() {
+    for (Child* child : children_) {
+        delete child;
+    }
+}
+
+void TaskGroup::check_open() const {
+    if (finished_) {
+        throw RuntimeError("TaskGroup is finished");
+    }
+    if (aborting_) {
+        throw RuntimeError("TaskGroup is shutting down");
+    }
+}
+
+void TaskGroup::adopt(std::unique_ptr<Child> child, detail::Ref<detail::TaskBase> task) noexcept {
+    child->task = std::move(task);
+    child->index = children_.size();
+    children_.push_back(child.get());
+    if (child->task->done()) {
+        parent_->loop()->append(*child); // an eager task that has ended already
+    } else {
+        child->task->add_waiter(*child);
+    }
+    static_cast<void>(child.release());
+}
+
+void TaskGroup::on_child(detail::Node& node, detail::NodeEvent event) noexcept {
+    auto& child = static_cast<Child&>(node);
+    if (event == detail::NodeEvent::fire) {
+        // Looked at a turn later, so that children which fail in the same turn all count.
+        child.group.parent_->loop()->append(node);
+    } else if (event == detail::NodeEvent::run) {
+        child.group.child_done(child);
+    }
+}
+
+void TaskGroup::child_done(Child& child) noexcept {
+    const detail::Ref<detail::TaskBase> task = child.task;
+    drop(child);
+    if (waiting_ && children_.empty()) {
+        parent_->wake();
+    }
+    if (task->state() != detail::State::failed) {
+        return;
+    }
+    task->mark_retrieved();
+    errors_.push_back(task->error());
+    if (!aborting_ && !parent_cancel_requested_) {
+        abort();
+        parent_cancel_requested_ = true;
+        parent_->cancel({});
+    }
+}
+
+void TaskGroup::drop(Child& child) noexcept {
+    children_[child.index] = children_.back();
+    children_[child.index]->index = child.index;
+    children_.pop_back();
+    delete &child;
+}
+
+void TaskGroup::abort() noexcept {
+    aborting_ = true;
+    for (Child* child : children_) {
+        child->task->cancel({});
+    }
+}
+
+void TaskGroup::cancel() {
+    if (finished_ || cancelled_by_user_) {
+        return;
+    }
+    cancelled_by_user_ = true;
+    if (!aborting_) {
+        abort();
+    }
+    if (!parent_cancel_requested_ && !waiting_) {
+        parent_cancel_requested_ = true;
+        parent_->cancel({});
+    }
+}
+
+void TaskGroup::enter(detail::PromiseBase& parent) noexcept {
+    leaf_ = &parent;
+    parent_ = parent.task;
+}
+
+std::coroutine_handle<> TaskGroup::completed(detail::PromiseBase& body) noexcept {
+    const detail::State state = body_state_(body);
+    propagate_cancel_ = state == detail::State::cancelled;
+    if (state != detail::State::value && !aborting_) {
+        abort();
+    }
+    if (children_.empty()) {
+        return parent_->transfer(leaf_->self);
+    }
+    waiting_ = true;
+    waited_ = true;
+    parent_->suspend(*leaf_, *this);
+    return std::noop_coroutine();
+}
+
+bool TaskGroup::cancel(const std::string&) noexcept {
+    if (children_.empty()) {
+        return false; // the wait is over; the task is about to go on
+    }
+    if (!aborting_) {
+        propagate_cancel_ = true;
+        abort();
+    }
+    return true;
+}
+
+bool TaskGroup::exit(detail::State body_state, std::exception_ptr body) {
+    finished_ = true;
+    // A cancellation that came after the last child had ended.
+    if (waited_ && parent_->take_cancel() && !aborting_) {
+        propagate_cancel_ = true;
+    }
+    if (parent_cancel_requested_ && parent_->uncancel() == 0) {
+        propagate_cancel_ = false;
+    }
+    if (propagate_cancel_ && errors_.empty()) {
+        if (body_state == detail::State::cancelled) {
+            return true; // the body's own CancelledError goes on
+        }
+        parent_->throw_cancelled();
+    }
+    if (body_state == detail::State::failed) {
+        errors_.push_back(std::move(body));
+    }
+    if (!errors_.empty()) {
+        if (parent_->cancelling() > 0) {
+            // Cancelled from outside too: the errors outrank it, but the request is kept.
+            parent_->uncancel();
+            parent_->cancel({});
+        }
+        throw ExceptionGroup("unhandled errors in a TaskGroup", std::move(errors_));
+    }
+    return body_state == detail::State::value;
+}
+
+} // namespace muster

@@ -1,0 +1,291 @@
+#include <muster/core/thread_pool.hpp>
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+#include <system_error>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace muster::concurrent {
+
+namespace {
+
+/// Work given to `execute`: nobody waits for it.
+class PlainJob final : public detail::Job {
+public:
+    explicit PlainJob(UniqueFunction<void()> work) : work_(std::move(work)) {}
+
+    void run() noexcept override {
+        std::exception_ptr error;
+        try {
+            work_();
+        } catch (...) {
+            error = std::current_exception();
+        }
+        work_ = nullptr;
+        if (error != nullptr) {
+            detail::report_error("exception in work given to execute()", error);
+        }
+    }
+
+    bool publish() noexcept override { return false; }
+
+    void run_callbacks() noexcept override {}
+
+    void fail(std::exception_ptr error) noexcept override {
+        work_ = nullptr;
+        detail::report_error("work given to execute() was dropped", error);
+    }
+
+private:
+    UniqueFunction<void()> work_;
+};
+
+void name_this_thread(const std::string& prefix, int number) {
+    constexpr std::size_t longest = 15;
+    const std::string suffix = "_" + std::to_string(number);
+    const std::string name = prefix.substr(0, longest - std::min(longest, suffix.size())) + suffix;
+#if defined(__APPLE__)
+    pthread_setname_np(name.c_str());
+#else
+    pthread_setname_np(pthread_self(), name.c_str());
+#endif
+}
+
+BrokenThreadPool broken_pool() {
+    return BrokenThreadPool("a thread initializer failed; the thread pool is not usable any more");
+}
+
+} // namespace
+
+void Executor::enqueue(std::unique_ptr<detail::Job> job) {
+    execute([job = std::move(job)] {
+        job->run();
+        if (job->publish()) {
+            job->run_callbacks();
+        }
+    });
+}
+
+class ThreadPoolExecutor::Pool : public std::enable_shared_from_this<Pool> {
+public:
+    Pool(int max_workers, ThreadPoolOptions options)
+        : max_workers_(max_workers), options_(std::move(options)) {}
+
+    void submit(std::unique_ptr<detail::Job> job) {
+        const std::lock_guard lock(mutex_);
+        if (broken_) {
+            throw broken_pool();
+        }
+        if (stopping_) {
+            throw RuntimeError("cannot schedule new futures after shutdown");
+        }
+        queue_.push_back(std::move(job));
+        try {
+            if (!spawn_if_short()) {
+                work_or_stop_.notify_one();
+            }
+        } catch (const std::system_error& error) {
+            if (started_ > 0) {
+                return; // the threads there are will get to it
+            }
+            queue_.pop_back();
+            throw RuntimeError(std::string("the system starts no thread for the pool (") +
+                               error.what() + "); check the limits of processes and memory");
+        }
+    }
+
+    void stop(bool cancel_futures) {
+        std::deque<std::unique_ptr<detail::Job>> dropped;
+        {
+            const std::lock_guard lock(mutex_);
+            stopping_ = true;
+            if (cancel_futures) {
+                dropped.swap(queue_);
+            }
+        }
+        work_or_stop_.notify_all();
+        // Destroying a job cancels its future, which may run callbacks: not under the lock.
+        while (!dropped.empty()) {
+            dropped.pop_front();
+        }
+    }
+
+    /// Waits for all threads to end; the calling one, if it is among them, is let go.
+    void join() {
+        const std::lock_guard one_at_a_time(join_mutex_);
+        for (;;) {
+            std::thread thread;
+            {
+                // A thread may start another one until it ends, so look again after each.
+                const std::lock_guard lock(mutex_);
+                if (threads_.empty()) {
+                    return;
+                }
+                thread = std::move(threads_.back());
+                threads_.pop_back();
+            }
+            if (thread.get_id() == std::this_thread::get_id()) {
+                thread.detach();
+            } else {
+                thread.join();
+            }
+        }
+    }
+
+    [[nodiscard]] bool on_own_thread() const noexcept { return current_ == this; }
+
+    [[nodiscard]] int started() const {
+        const std::lock_guard lock(mutex_);
+        return started_;
+    }
+
+    [[nodiscard]] int max_workers() const noexcept { return max_workers_; }
+
+private:
+    /// Starts a thread if there is more work than idle threads; whether it did. Under the lock.
+    bool spawn_if_short() {
+        if (idle_ >= queue_.size() || started_ >= max_workers_) {
+            return false;
+        }
+        threads_.reserve(threads_.size() + 1);
+        threads_.emplace_back(
+            [pool = shared_from_this(), number = started_] { pool->work(number); });
+        ++started_;
+        return true;
+    }
+
+    void work(int number) noexcept {
+        current_ = this;
+        name_this_thread(options_.thread_name_prefix, number);
+        if (!initialize()) {
+            return;
+        }
+        std::unique_lock lock(mutex_);
+        ++idle_;
+        for (;;) {
+            work_or_stop_.wait(lock, [this] { return !queue_.empty() || stopping_; });
+            if (queue_.empty()) {
+                return;
+            }
+            --idle_;
+            std::unique_ptr<detail::Job> job = std::move(queue_.front());
+            queue_.pop_front();
+            lock.unlock();
+            job->run();
+            complete(std::move(job));
+            lock.lock();
+        }
+    }
+
+    /// Completes the job's future and counts this thread as idle again. It does so before the
+    /// waiter can know: whoever submits the next job at once finds this thread, not a new one.
+    void complete(std::unique_ptr<detail::Job> job) {
+        {
+            const std::lock_guard lock(mutex_);
+            ++idle_;
+        }
+        if (!job->publish()) {
+            return;
+        }
+        {
+            // Callbacks may take long, and may wait for the job which was left for this thread.
+            const std::lock_guard lock(mutex_);
+            --idle_;
+            try {
+                spawn_if_short();
+            } catch (const std::system_error&) { // this thread comes back for it
+            }
+        }
+        job->run_callbacks();
+        job.reset();
+        const std::lock_guard lock(mutex_);
+        ++idle_;
+    }
+
+    bool initialize() noexcept {
+        if (!options_.initializer) {
+            return true;
+        }
+        std::exception_ptr error;
+        try {
+            options_.initializer();
+            return true;
+        } catch (...) {
+            error = std::current_exception();
+        }
+        detail::report_error("exception in a thread pool's initializer", error);
+        std::deque<std::unique_ptr<detail::Job>> pending;
+        {
+            const std::lock_guard lock(mutex_);
+            broken_ = true;
+            pending.swap(queue_);
+        }
+        for (auto& job : pending) {
+            job->fail(std::make_exception_ptr(broken_pool()));
+        }
+        return false;
+    }
+
+    static thread_local const Pool* current_; // whose thread this is
+
+    const int max_workers_;
+    const ThreadPoolOptions options_;
+    mutable std::mutex mutex_;
+    std::condition_variable work_or_stop_;
+    std::deque<std::unique_ptr<detail::Job>> queue_;
+    std::vector<std::thread> threads_; // not joined yet
+    int started_ = 0;
+    std::size_t idle_ = 0; // threads that wait for work, or will before they do anything else
+    bool stopping_ = false;
+    bool broken_ = false;
+    std::mutex join_mutex_;
+};
+
+thread_local const ThreadPoolExecutor::Pool* ThreadPoolExecutor::Pool::current_ = nullptr;
+
+int ThreadPoolExecutor::default_max_workers() noexcept {
+    return static_cast<int>(std::min(32U, std::max(1U, std::thread::hardware_concurrency()) + 4U));
+}
+
+ThreadPoolExecutor::ThreadPoolExecutor(int max_workers, ThreadPoolOptions options) {
+    if (max_workers <= 0) {
+        throw ValueError("max_workers must be greater than 0");
+    }
+    pool_ = std::make_shared<Pool>(max_workers, std::move(options));
+}
+
+ThreadPoolExecutor::~ThreadPoolExecutor() {
+    pool_->stop(false);
+    pool_->join();
+}
+
+void ThreadPoolExecutor::execute(UniqueFunction<void()> work) {
+    enqueue(std::make_unique<PlainJob>(std::move(work)));
+}
+
+void ThreadPoolExecutor::enqueue(std::unique_ptr<detail::Job> job) {
+    pool_->submit(std::move(job));
+}
+
+void ThreadPoolExecutor::shutdown(bool wait, bool cancel_futures) {
+    if (wait && pool_->on_own_thread()) {
+        throw RuntimeError("a thread of the pool cannot wait for the pool to end: it would wait "
+                           "for itself; call shutdown(false) there");
+    }
+    pool_->stop(cancel_futures);
+    if (wait) {
+        pool_->join();
+    }
+}
+
+int ThreadPoolExecutor::thread_count() const { return pool_->started(); }
+
+int ThreadPoolExecutor::max_workers() const noexcept { return pool_->max_workers(); }
+
+} // namespace muster::concurrent

@@ -1,0 +1,505 @@
+#include "reports.hpp"
+
+#include <muster/core/concurrent_future.hpp>
+#include <muster/core/concurrent_wait.hpp>
+
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <chrono>
+#include <cstddef>
+#include <exception>
+#include <latch>
+#include <limits>
+#include <memory>
+#include <ranges>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <type_traits>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+using muster::CancelledError;
+using muster::InvalidStateError;
+using muster::ReturnWhen;
+using muster::TimeoutError;
+using muster::concurrent::AnyFuture;
+using muster::concurrent::as_completed;
+using muster::concurrent::Future;
+using muster::concurrent::Promise;
+using muster::concurrent::wait;
+using muster::testing_support::Reports;
+
+using namespace std::chrono_literals;
+
+namespace {
+
+static_assert(std::ranges::input_range<muster::concurrent::AsCompleted<Future<int>>>);
+static_assert(std::is_same_v<decltype(std::declval<const Future<int>&>().result()), const int&>);
+static_assert(std::is_same_v<decltype(std::declval<Future<int>>().result()), int>);
+static_assert(std::is_same_v<decltype(std::declval<Future<int&>&>().result()), int&>);
+static_assert(std::is_void_v<decltype(std::declval<Future<void>&>().result())>);
+
+} // namespace
+
+TEST_CASE(
+    "215. result(timeout) and exception(timeout) throw TimeoutError while pending or running") {
+    Promise<int> promise;
+    const Future<int> future = promise.future();
+    CHECK_THROWS_AS(future.result(0ms), TimeoutError);
+    CHECK_THROWS_AS(static_cast<void>(future.exception(1ms)), TimeoutError);
+    REQUIRE(promise.set_running_or_notify_cancel());
+    CHECK(future.running());
+    CHECK_THROWS_AS(future.result(1ms), TimeoutError);
+    CHECK_THROWS_AS(static_cast<void>(future.exception(-1s)), TimeoutError);
+    CHECK_FALSE(future.done());
+    promise.set_result(5); // the work went on
+    CHECK(future.result(0ms) == 5);
+    CHECK(future.exception() == nullptr);
+    CHECK_FALSE(future.running());
+}
+
+TEST_CASE("215. result(timeout) and exception(timeout) throw CancelledError if cancelled") {
+    Promise<int> promise;
+    const Future<int> future = promise.future();
+    CHECK(future.cancel());
+    CHECK_THROWS_AS(future.result(5s), CancelledError);
+    CHECK_THROWS_AS(static_cast<void>(future.exception(5s)), CancelledError);
+}
+
+TEST_CASE("215. A blocked result() wakes when the result is set and when the future is cancelled") {
+    Promise<std::string> set;
+    Promise<std::string> cancelled;
+    std::latch started(2);
+    std::string got;
+    bool was_cancelled = false;
+    std::thread getter([&, future = set.future()] {
+        started.count_down();
+        got = future.result(60s);
+    });
+    std::thread cancelled_getter([&, future = cancelled.future()] {
+        started.count_down();
+        try {
+            future.result(60s);
+        } catch (const CancelledError&) {
+            was_cancelled = true;
+        }
+    });
+    started.wait();
+    set.set_result("value");
+    cancelled.future().cancel();
+    getter.join();
+    cancelled_getter.join();
+    CHECK(got == "value");
+    CHECK(was_cancelled);
+}
+
+TEST_CASE("A timeout of any unit is accepted, an endless one waits, and NaN is a ValueError") {
+    Promise<int> promise;
+    const Future<int> future = promise.future();
+    CHECK_THROWS_AS(future.result(std::chrono::duration<double>(0.001)), TimeoutError);
+    CHECK_THROWS_AS(
+        future.result(std::chrono::duration<double>(std::numeric_limits<double>::quiet_NaN())),
+        muster::ValueError);
+    std::thread setter([&promise] { promise.set_result(1); });
+    CHECK(future.result(std::chrono::hours::max()) == 1);
+    setter.join();
+}
+
+TEST_CASE("Only a pending future can be cancelled, and only once in effect") {
+    Promise<int> promise;
+    const Future<int> future = promise.future();
+    int calls = 0;
+    future.add_done_callback([&calls] { ++calls; });
+    CHECK(future.cancel());
+    CHECK(future.cancel());
+    CHECK(calls == 1);
+    CHECK(future.cancelled());
+    CHECK(future.done());
+    CHECK_FALSE(future.running());
+
+    Promise<int> started;
+    REQUIRE(started.set_running_or_notify_cancel());
+    CHECK_FALSE(started.future().cancel());
+    started.set_result(1);
+    CHECK_FALSE(started.future().cancel());
+    CHECK_FALSE(started.future().cancelled());
+}
+
+TEST_CASE("The producer learns of a cancellation once, and starts only once") {
+    Promise<int> promise;
+    promise.future().cancel();
+    CHECK_FALSE(promise.set_running_or_notify_cancel());
+    CHECK_THROWS_AS(static_cast<void>(promise.set_running_or_notify_cancel()),
+                    muster::RuntimeError);
+
+    Promise<int> started;
+    CHECK(started.set_running_or_notify_cancel());
+    CHECK_THROWS_AS(static_cast<void>(started.set_running_or_notify_cancel()),
+                    muster::RuntimeError);
+}
+
+TEST_CASE("A future takes one outcome; a second or one after cancellation is InvalidStateError") {
+    Promise<int> promise;
+    promise.set_result(1);
+    CHECK_THROWS_AS(promise.set_result(2), InvalidStateError);
+    CHECK_THROWS_AS(promise.set_exception(std::runtime_error("late")), InvalidStateError);
+    CHECK(promise.future().result() == 1);
+
+    Promise<int> cancelled;
+    cancelled.future().cancel();
+    CHECK_THROWS_AS(cancelled.set_result(2), InvalidStateError);
+
+    Promise<int> null;
+    CHECK_THROWS_AS(null.set_exception(std::exception_ptr()), muster::ValueError);
+    null.set_result(0);
+}
+
+TEST_CASE("An exception is thrown by every result() and given by exception()") {
+    Promise<int> promise;
+    promise.set_exception(std::out_of_range("no such interface"));
+    const Future<int> future = promise.future();
+    CHECK_THROWS_WITH_AS(future.result(), "no such interface", std::out_of_range);
+    CHECK_THROWS_AS(promise.future().result(), std::out_of_range);
+    CHECK_THROWS_AS(std::rethrow_exception(future.exception()), std::out_of_range);
+}
+
+TEST_CASE("A result of an lvalue is shared; of an rvalue it is moved out, once") {
+    Promise<std::unique_ptr<int>> promise;
+    promise.set_result(std::make_unique<int>(7));
+    Future<std::unique_ptr<int>> future = promise.future();
+    const Future<std::unique_ptr<int>> other = future;
+    CHECK(*future.result() == 7);
+    CHECK(other.result().get() == future.result().get());
+    const std::unique_ptr<int> taken = std::move(future).result();
+    CHECK(*taken == 7);
+    CHECK(other.done());
+    CHECK_THROWS_AS(other.result(), InvalidStateError);
+    CHECK_THROWS_AS(promise.future().result(), InvalidStateError);
+}
+
+TEST_CASE("A result that cannot be had leaves an rvalue handle as it was") {
+    Promise<std::string> promise;
+    Future<std::string> future = promise.future();
+    CHECK_THROWS_AS(std::move(future).result(0s), TimeoutError);
+    promise.set_result(3U, 'x');
+    CHECK(std::move(future).result() == "xxx");
+}
+
+TEST_CASE("Futures hold nothing and references too") {
+    Promise<void> nothing;
+    nothing.set_result();
+    nothing.future().result();
+    CHECK(nothing.future().done());
+
+    int target = 1;
+    Promise<int&> reference;
+    reference.set_result(target);
+    const Future<int&> future = reference.future();
+    future.result() = 2;
+    reference.future().result() += 1;
+    CHECK(target == 3);
+}
+
+TEST_CASE("Done callbacks run in order of registration on the thread that completes the future") {
+    Promise<int> promise;
+    const Future<int> future = promise.future();
+    std::vector<std::string> calls;
+    std::thread::id callback_thread;
+    future.add_done_callback([&](const Future<int>& done) {
+        callback_thread = std::this_thread::get_id();
+        calls.push_back("first " + std::to_string(done.result()));
+        CHECK(done == future);
+    });
+    future.add_done_callback([&, owned = std::make_unique<int>(2)] {
+        calls.push_back("second " + std::to_string(*owned));
+    });
+    CHECK(calls.empty());
+    std::thread completer([&promise] { promise.set_result(42); });
+    const std::thread::id completer_id = completer.get_id();
+    completer.join();
+    CHECK(callback_thread == completer_id);
+    CHECK(calls == std::vector<std::string>{"first 42", "second 2"});
+
+    AnyFuture(future).add_done_callback([&](const AnyFuture& done) {
+        callback_thread = std::this_thread::get_id();
+        CHECK(done == future);
+    });
+    CHECK(callback_thread == std::this_thread::get_id());
+}
+
+TEST_CASE("What a done callback throws is reported, and the next callbacks run") {
+    Reports reports;
+    Promise<int> promise;
+    bool second = false;
+    promise.future().add_done_callback([] { throw std::runtime_error("first"); });
+    promise.future().add_done_callback([&second] { second = true; });
+    promise.set_result(1);
+    CHECK(second);
+    promise.future().add_done_callback([] { throw std::runtime_error("at once"); });
+    CHECK(reports.texts() == std::vector<std::string>{
+                                 "exception in a done callback of a concurrent::Future: first",
+                                 "exception in a done callback of a concurrent::Future: at once"});
+}
+
+TEST_CASE("A done callback is destroyed after its call, and with a future that is never done") {
+    const auto token = std::make_shared<int>();
+    {
+        Promise<int> promise;
+        promise.future().add_done_callback([token] {});
+        CHECK(token.use_count() == 2);
+        promise.set_result(1);
+        CHECK(token.use_count() == 1);
+        promise.future().add_done_callback([token](const Future<int>&) {});
+        CHECK(token.use_count() == 1);
+    }
+    {
+        std::unique_ptr<Promise<int>> promise = std::make_unique<Promise<int>>();
+        Future<int> future = promise->future();
+        future.add_done_callback([token, &promise] { promise = nullptr; });
+        promise->set_result(1); // the callback destroys the promise that calls it
+        CHECK(promise == nullptr);
+        CHECK(token.use_count() == 1);
+    }
+}
+
+TEST_CASE("An exception that nobody asked for is reported when the last handle goes") {
+    Reports reports;
+    {
+        Promise<int> promise;
+        Future<int> future = promise.future();
+        promise.set_exception(std::runtime_error("lost"));
+        promise = Promise<int>();
+        CHECK(future.done());
+        CHECK(reports.texts().empty());
+        future = {};
+        CHECK(reports.texts() ==
+              std::vector<std::string>{
+                  "exception of a concurrent::Future was never retrieved: lost"});
+    }
+    {
+        Promise<int> asked;
+        asked.set_exception(std::runtime_error("asked"));
+        CHECK(asked.future().exception() != nullptr);
+        Promise<int> ignored;
+        ignored.future().ignore_errors();
+        ignored.set_exception(std::runtime_error("ignored"));
+    }
+    CHECK(reports.texts().size() == 1);
+}
+
+TEST_CASE("A promise destroyed without an outcome fails its future") {
+    Future<int> future;
+    {
+        Promise<int> promise;
+        future = promise.future();
+        Promise<int> moved = std::move(promise);
+        CHECK_THROWS_AS(static_cast<void>(promise.future()), InvalidStateError);
+        CHECK_FALSE(future.done());
+    }
+    CHECK_THROWS_AS(future.result(), muster::RuntimeError);
+
+    Future<int> cancelled;
+    {
+        Promise<int> promise;
+        cancelled = promise.future();
+        cancelled.cancel();
+    }
+    CHECK(cancelled.cancelled());
+}
+
+TEST_CASE("An empty handle says so") {
+    Future<int> empty;
+    CHECK_FALSE(empty.valid());
+    CHECK_THROWS_AS(static_cast<void>(empty.done()), InvalidStateError);
+    CHECK_THROWS_AS(empty.result(), InvalidStateError);
+    CHECK(empty == Future<int>());
+}
+
+TEST_CASE("Futures are keys, as in Python's future_to_url") {
+    Promise<int> a;
+    Promise<int> b;
+    std::unordered_map<Future<int>, std::string> names{{a.future(), "a"}, {b.future(), "b"}};
+    CHECK(names.at(b.future()) == "b");
+    CHECK(a.future() == a.future());
+    CHECK(a.future() != b.future());
+    a.set_result(0);
+    b.set_result(0);
+}
+
+TEST_CASE("217. wait() returns when all are done, and splits at a timeout, which is no error") {
+    Promise<int> a;
+    Promise<int> b;
+    Promise<int> c;
+    const std::vector futures{a.future(), b.future(), c.future()};
+    b.set_result(1);
+    auto at_once = wait(futures, {.timeout = 0ms});
+    CHECK(at_once.done == std::vector{b.future()});
+    CHECK(at_once.not_done == std::vector{a.future(), c.future()});
+
+    std::thread completer([&] {
+        a.set_exception(std::runtime_error("failed"));
+        c.future().cancel();
+    });
+    auto all = wait(futures);
+    completer.join();
+    CHECK(all.done == futures);
+    CHECK(all.not_done.empty());
+    CHECK(a.future().exception() != nullptr);
+    CHECK(wait(std::vector<Future<int>>()).done.empty());
+}
+
+TEST_CASE("217. wait(FIRST_COMPLETED) returns with the first, already done or not") {
+    Promise<int> a;
+    Promise<int> b;
+    std::thread completer([&] { b.set_result(1); });
+    const auto first = wait({a.future(), b.future()}, {.return_when = ReturnWhen::first_completed});
+    completer.join();
+    CHECK(first.done == std::vector{b.future()});
+    CHECK(first.not_done == std::vector{a.future()});
+    const auto again = wait({a.future(), b.future()}, {.return_when = ReturnWhen::first_completed});
+    CHECK(again.done == std::vector{b.future()});
+    a.future().cancel();
+}
+
+TEST_CASE("217. wait(FIRST_EXCEPTION) returns with the first failure; results and cancels do not "
+          "count") {
+    Promise<int> result;
+    Promise<int> cancelled;
+    Promise<int> failed;
+    Promise<int> pending;
+    const std::vector futures{result.future(), cancelled.future(), failed.future(),
+                              pending.future()};
+    result.set_result(1);
+    cancelled.future().cancel();
+    const auto none = wait(futures, {.timeout = 1ms, .return_when = ReturnWhen::first_exception});
+    CHECK(none.done.size() == 2);
+    std::thread completer([&] { failed.set_exception(std::runtime_error("failed")); });
+    const auto some = wait(futures, {.return_when = ReturnWhen::first_exception});
+    completer.join();
+    CHECK(some.done == std::vector{result.future(), cancelled.future(), failed.future()});
+    CHECK(some.not_done == std::vector{pending.future()});
+    CHECK(failed.future().exception() != nullptr);
+    pending.future().cancel();
+    // Without a failure it waits for all.
+    CHECK(wait({result.future(), pending.future()}, {.return_when = ReturnWhen::first_exception})
+              .not_done.empty());
+}
+
+TEST_CASE("217. wait() collapses duplicates and takes futures of several types") {
+    Promise<int> a;
+    Promise<std::string> b;
+    a.set_result(1);
+    const auto split = wait(std::vector<AnyFuture>{a.future(), b.future(), a.future(), b.future()},
+                            {.timeout = 0s});
+    CHECK(split.done == std::vector<AnyFuture>{a.future()});
+    CHECK(split.not_done == std::vector<AnyFuture>{b.future()});
+    b.future().cancel();
+}
+
+TEST_CASE("as_completed() gives each future once, in the order of completion") {
+    Promise<int> a;
+    Promise<int> b;
+    Promise<int> c;
+    Promise<int> d;
+    d.set_result(4);
+    auto completed = as_completed({a.future(), b.future(), c.future(), d.future(), b.future()});
+    CHECK(completed.next() == d.future());
+    b.set_result(2);
+    CHECK(completed.next() == b.future());
+    c.future().cancel();
+    a.set_exception(std::runtime_error("failed"));
+    CHECK(completed.next() == c.future());
+    CHECK(completed.next() == a.future());
+    CHECK_FALSE(completed.next().has_value());
+    CHECK(a.future().exception() != nullptr);
+}
+
+TEST_CASE("as_completed() is a range") {
+    std::vector<Promise<int>> promises(5);
+    std::vector<Future<int>> futures;
+    for (const Promise<int>& promise : promises) {
+        futures.push_back(promise.future());
+    }
+    std::thread completer([&promises] {
+        for (int i = 4; i >= 0; --i) {
+            promises[static_cast<std::size_t>(i)].set_result(i);
+        }
+    });
+    completer.join(); // all are done: they come in the order given
+    std::vector<int> results;
+    for (Future<int>& future : as_completed(futures)) {
+        results.push_back(std::move(future).result());
+    }
+    CHECK(results == std::vector{0, 1, 2, 3, 4});
+    CHECK_THROWS_AS(futures[0].result(), InvalidStateError);
+}
+
+TEST_CASE("as_completed() counts the unfinished futures when its timeout passes, then ends") {
+    Promise<int> a;
+    Promise<int> b;
+    Promise<int> c;
+    auto completed = as_completed({a.future(), b.future(), c.future()}, 1ms);
+    b.set_result(1);
+    CHECK(completed.next() == b.future());
+    CHECK_THROWS_WITH_AS(static_cast<void>(completed.next()), "2 (of 3) futures unfinished",
+                         TimeoutError);
+    CHECK_FALSE(completed.next().has_value());
+    a.set_result(1); // nobody waits any more
+    c.future().cancel();
+}
+
+TEST_CASE("An abandoned as_completed() leaves the futures alone") {
+    Promise<int> a;
+    Promise<int> b;
+    {
+        auto completed = as_completed({a.future(), b.future()});
+        a.set_result(1);
+    }
+    b.set_result(2);
+    CHECK(wait({a.future(), b.future()}).not_done.empty());
+}
+
+TEST_CASE("Many threads set, cancel, watch and wait for the same futures") {
+    constexpr int count = 200;
+    std::vector<Promise<int>> promises(count);
+    std::vector<Future<int>> futures;
+    for (const Promise<int>& promise : promises) {
+        futures.push_back(promise.future());
+    }
+    std::atomic<int> callbacks = 0;
+    std::latch start(4);
+    std::thread producer([&] {
+        start.arrive_and_wait();
+        for (Promise<int>& promise : promises) {
+            if (promise.set_running_or_notify_cancel()) {
+                promise.set_result(1);
+            }
+        }
+    });
+    std::thread canceller([&] {
+        start.arrive_and_wait();
+        for (const Future<int>& future : futures | std::views::reverse) {
+            future.cancel();
+        }
+    });
+    std::thread watcher([&] {
+        start.arrive_and_wait();
+        for (const Future<int>& future : futures) {
+            future.add_done_callback([&callbacks] { ++callbacks; });
+        }
+    });
+    start.arrive_and_wait();
+    int seen = 0;
+    for (Future<int>& future : as_completed(futures)) {
+        CHECK(future.done());
+        ++seen;
+    }
+    producer.join();
+    canceller.join();
+    watcher.join();
+    CHECK(seen == count);
+    CHECK(callbacks == count);
+}
