@@ -109,7 +109,11 @@ private:
             const std::size_t index = next_++;
             TaskOptions options;
             options.name = "device " + (*devices_)[index].name;
-            group_->create_task(work(index), std::move(options));
+            const Task<void> task = group_->create_task(work(index), std::move(options));
+            if (control_->cancelled || event_error_) {
+                // An eager first step has cancelled the group, which did not know this task yet.
+                task.cancel();
+            }
         }
     }
 

@@ -5,6 +5,7 @@
 #include <muster/core/error.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <cstdint>
 #include <exception>
@@ -77,6 +78,18 @@ struct Outcome : DeviceOutcome {
 /// What run_fleet() gives: one outcome for each device, in the order of the inventory.
 template <class R>
 struct FleetResult {
+    FleetResult() = default;
+    FleetResult(FleetResult&&) noexcept = default;
+    FleetResult& operator=(FleetResult&&) noexcept = default;
+    ~FleetResult() = default;
+    // A vector claims to be copyable whatever it holds; awaiting a task asks.
+    FleetResult(const FleetResult&)
+        requires std::copy_constructible<Outcome<R>>
+    = default;
+    FleetResult& operator=(const FleetResult&)
+        requires std::copy_constructible<Outcome<R>>
+    = default;
+
     std::vector<Outcome<R>> outcomes;
     Clock::duration elapsed{};
 
