@@ -15,7 +15,8 @@ endmacro()
 
 set(configure
     "${CMAKE_COMMAND}" --fresh -G "${GENERATOR}" -S "${CONSUMER}" -B "${WORK}/${STEP}"
-    "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_PREFIX_PATH=${prefix}" "-DCASE=${STEP}")
+    "-DCMAKE_CXX_COMPILER=${COMPILER}" "-DCMAKE_PREFIX_PATH=${prefix}" "-DCASE=${STEP}"
+    "-DCOMPONENTS=${COMPONENTS}")
 
 if(STEP STREQUAL "install")
     file(REMOVE_RECURSE "${prefix}")
