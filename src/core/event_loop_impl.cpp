@@ -46,7 +46,7 @@ EventLoop::Impl::Impl(EventLoop& owner)
       context(*owned_),
       core(owner, *this),
       anchor_(std::make_shared<Anchor>(this)),
-      timer_(context) {}
+      timer_(std::in_place, context) {}
 
 EventLoop::Impl::Impl(EventLoop& owner, asio::io_context& host, EmbedOptions options)
     : loop(owner),
@@ -69,19 +69,24 @@ void EventLoop::Impl::request_drain() noexcept {
 }
 
 void EventLoop::Impl::arm_timer(Clock::time_point deadline) noexcept {
-    // A later deadline than the armed one is armed when that one has passed.
+    // A later deadline than the armed one is armed when that one has passed. But a host's run()
+    // must not wait for a timer that nobody needs any more.
+    if (deadline == Clock::time_point::max() && armed_ != deadline && embedded()) {
+        armed_ = deadline;
+        timer_->cancel();
+    }
     if (virtual_time || deadline >= armed_) {
         return;
     }
     armed_ = deadline;
-    timer_.expires_at(std::chrono::steady_clock::time_point(
+    timer_->expires_at(std::chrono::steady_clock::time_point(
         std::chrono::duration_cast<std::chrono::steady_clock::duration>(
             deadline.time_since_epoch())));
     wait_for_timer();
 }
 
 void EventLoop::Impl::wait_for_timer() {
-    timer_.async_wait([anchor = anchor_](boost::system::error_code error) {
+    timer_->async_wait([anchor = anchor_](boost::system::error_code error) {
         if (error || anchor->impl == nullptr) {
             return; // armed anew, or the loop is gone
         }
@@ -147,10 +152,13 @@ void EventLoop::Impl::run_virtual() {
 }
 
 void EventLoop::Impl::shut() noexcept {
+    if (anchor_->impl == nullptr) {
+        return; // before; the io_context may be gone since
+    }
     core.close();
     anchor_->impl = nullptr;
     signals.clear();
-    timer_.cancel();
+    timer_.reset();
     work_.reset();
     if (embedded()) {
         asio::use_service<EmbeddedLoops>(context).remove(loop);

@@ -63,7 +63,7 @@ private:
     void run_virtual();
 
     std::shared_ptr<Anchor> anchor_;
-    boost::asio::steady_timer timer_;
+    std::optional<boost::asio::steady_timer> timer_;
     Clock::time_point armed_ = Clock::time_point::max();
     bool keep_alive_ = true;
     bool stop_requested_ = false;

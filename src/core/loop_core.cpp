@@ -108,9 +108,7 @@ void LoopCore::drain() noexcept {
         driver_.request_drain();
     } else {
         drain_requested_ = false;
-        if (!timers_.empty()) {
-            driver_.arm_timer(timers_.next_deadline());
-        }
+        driver_.arm_timer(timers_.next_deadline());
     }
 }
 

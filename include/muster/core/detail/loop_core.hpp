@@ -62,7 +62,7 @@ public:
     virtual ~Driver() = default;
     /// Calls `LoopCore::drain` soon on the loop's thread; from any thread.
     virtual void request_drain() noexcept = 0;
-    /// Calls `LoopCore::drain` at `deadline`; replaces an earlier request.
+    /// Calls `LoopCore::drain` at `deadline`; the far end of time: there is no deadline.
     virtual void arm_timer(Clock::time_point deadline) noexcept = 0;
     virtual Clock::time_point now() const noexcept = 0;
     /// Tells whether tasks exist, so that a host's io_context does not run out of work.
