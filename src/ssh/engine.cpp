@@ -190,12 +190,13 @@ Engine::Engine(const Methods& methods) : session_(new_session(*this)) {
     libssh2_session_set_read_timeout(session_, one_day);
 #endif
     try {
-        prefer(LIBSSH2_METHOD_KEX, methods.kex);
-        prefer(LIBSSH2_METHOD_HOSTKEY, methods.host_key);
-        prefer(LIBSSH2_METHOD_CRYPT_CS, methods.ciphers);
-        prefer(LIBSSH2_METHOD_CRYPT_SC, methods.ciphers);
-        prefer(LIBSSH2_METHOD_MAC_CS, methods.macs);
-        prefer(LIBSSH2_METHOD_MAC_SC, methods.macs);
+        const Methods offer = usable(methods);
+        prefer(LIBSSH2_METHOD_KEX, offer.kex);
+        prefer(LIBSSH2_METHOD_HOSTKEY, offer.host_key);
+        prefer(LIBSSH2_METHOD_CRYPT_CS, offer.ciphers);
+        prefer(LIBSSH2_METHOD_CRYPT_SC, offer.ciphers);
+        prefer(LIBSSH2_METHOD_MAC_CS, offer.macs);
+        prefer(LIBSSH2_METHOD_MAC_SC, offer.macs);
     } catch (...) {
         libssh2_session_free(session_);
         throw;
@@ -210,22 +211,29 @@ Engine::~Engine() {
     }
 }
 
-void Engine::prefer(int kind, const std::vector<std::string>& names) {
-    const auto supported = supported_algorithms(session_, kind);
-    std::vector<std::string> usable;
-    for (const auto& name : names) {
-        if (std::find(supported.begin(), supported.end(), name) != supported.end()) {
-            usable.push_back(name);
+Methods Engine::usable(const Methods& methods) const {
+    const auto keep = [this](int kind, const std::vector<std::string>& names) {
+        const auto supported = supported_algorithms(session_, kind);
+        std::vector<std::string> list;
+        for (const auto& name : names) {
+            if (std::find(supported.begin(), supported.end(), name) != supported.end()) {
+                list.push_back(name);
+            }
         }
-    }
-    const int code = usable.empty() ? LIBSSH2_ERROR_METHOD_NOT_SUPPORTED
-                                    : libssh2_session_method_pref(session_, kind,
-                                                                  join_names(usable, ",").c_str());
+        return list;
+    };
+    return {keep(LIBSSH2_METHOD_KEX, methods.kex), keep(LIBSSH2_METHOD_HOSTKEY, methods.host_key),
+            keep(LIBSSH2_METHOD_CRYPT_CS, methods.ciphers),
+            keep(LIBSSH2_METHOD_MAC_CS, methods.macs)};
+}
+
+void Engine::prefer(int kind, const std::vector<std::string>& names) {
+    const int code = libssh2_session_method_pref(session_, kind, join_names(names, ",").c_str());
     if (code != 0) {
         Failure failure;
         failure.kind = ErrorKind::configuration;
         failure.reason =
-            "libssh2 " + library_version() + " has none of the algorithms " + join_names(names);
+            "libssh2 " + library_version() + " takes none of the algorithms " + join_names(names);
         throw Error(std::move(failure));
     }
 }
@@ -292,8 +300,23 @@ void Engine::start(Operation& operation) {
     run();
 }
 
+bool Engine::must_wait(const Operation& operation) const noexcept {
+    if (operation.exclusive_ == nullptr) {
+        return false;
+    }
+    for (const Operation* other : operations_) {
+        if (other == &operation) {
+            return false;
+        }
+        if (!other->finished_ && other->exclusive_ == operation.exclusive_) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void Engine::finish(Operation& operation, bool harmless) noexcept {
-    if (!operation.finished_ && !harmless) {
+    if (operation.begun_ && !operation.finished_ && !harmless) {
         fail(error_abandoned, "an operation was cut off");
     }
     std::erase(operations_, &operation);
@@ -339,9 +362,10 @@ bool Engine::step_all() {
     // By index: waking must not add operations, but a list that changed would be worse.
     for (std::size_t i = 0; i < operations_.size(); ++i) { // NOLINT(modernize-loop-convert)
         Operation& operation = *operations_[i];
-        if (operation.finished_) {
+        if (operation.finished_ || must_wait(operation)) {
             continue;
         }
+        operation.begun_ = true;
         int code = operation.step();
         if (code == LIBSSH2_ERROR_EAGAIN) {
             continue;
@@ -395,11 +419,6 @@ bool Engine::drain_stream(Channel& channel, int stream, std::string& buffer) {
 }
 
 void Engine::unwind() noexcept {
-    for (Operation* operation : operations_) {
-        if (!operation->finished_) {
-            operation->step();
-        }
-    }
     char byte = 0;
     for (Channel& channel : channels_) {
         libssh2_channel_read_ex(channel.raw_, 0, &byte, 1);
@@ -417,7 +436,7 @@ void Engine::fail(int code, std::string reason) {
     dead_ = true;
     for (Operation* operation : operations_) {
         if (!operation->finished_) {
-            const int last = operation->step();
+            const int last = operation->begun_ ? operation->step() : code;
             operation->result_ = last >= 0 ? last : code;
             operation->finished_ = true;
             operation->wake();
@@ -531,6 +550,13 @@ int Engine::close_channel(Channel& channel) {
 
 int Engine::disconnect() {
     return libssh2_session_disconnect_ex(session_, SSH_DISCONNECT_BY_APPLICATION, "done", "");
+}
+
+void Engine::send_keepalive() noexcept {
+    constexpr unsigned shortest = 2;
+    int next = 0;
+    libssh2_keepalive_config(session_, 1, shortest);
+    libssh2_keepalive_send(session_, &next);
 }
 
 void Engine::free_channel(Channel& channel) noexcept {

@@ -25,7 +25,10 @@ namespace muster::ssh::detail {
 /// its result is there; whoever waits for it is woken then.
 class Operation {
 public:
-    Operation() = default;
+    /// Operations with the same key are stepped one after the other, in the order they were
+    /// started: libssh2 keeps the state of one call only. Null: no such restriction.
+    explicit Operation(const void* exclusive = nullptr) noexcept : exclusive_(exclusive) {}
+
     Operation(const Operation&) = delete;
     Operation& operator=(const Operation&) = delete;
     virtual ~Operation() = default;
@@ -43,7 +46,9 @@ public:
 private:
     friend class Engine;
 
+    const void* exclusive_;
     int result_ = 0;
+    bool begun_ = false;
     bool finished_ = false;
 };
 
@@ -102,7 +107,8 @@ using Responder = std::function<std::vector<std::string>(
 /// and EAGAIN means nothing but "more input is needed"; see docs/design/ssh.md.
 ///
 /// The functions that return `int` are steps: to be called again with the same arguments while they
-/// return LIBSSH2_ERROR_EAGAIN, from an Operation. Those marked (session) must not overlap.
+/// return LIBSSH2_ERROR_EAGAIN, from an Operation. Those marked (session) must not overlap: their
+/// operations have the engine itself as key.
 class Engine final : private SessionOwner {
 public:
     explicit Engine(const Methods& methods);
@@ -130,8 +136,8 @@ public:
     /// Registers the operation and runs everything as far as it goes; it may be finished at return.
     /// Must be followed by `finish` once the result was seen or is no longer wanted.
     void start(Operation& operation);
-    /// Takes the operation off. One that was not finished has left libssh2 in the middle of
-    /// something, unless `harmless`: the session is then of no further use and fails.
+    /// Takes the operation off. One that was begun and not finished has left libssh2 in the middle
+    /// of something, unless `harmless`: the session is then of no further use and fails.
     void finish(Operation& operation, bool harmless = false) noexcept;
     /// Steps everything again: after something other than input has changed.
     void run();
@@ -170,6 +176,9 @@ public:
     int close_channel(Channel& channel);
     int disconnect(); // (session)
 
+    /// Asks the server for any answer at all. At most every two seconds, as libssh2 has it.
+    void send_keepalive() noexcept;
+
     /// Frees the channel and all it holds. Closed channels cost nothing; an open one is closed.
     void free_channel(Channel& channel) noexcept;
 
@@ -178,6 +187,8 @@ public:
     [[nodiscard]] bool authenticated() const noexcept;
     /// The server's host key in wire format, after the handshake.
     [[nodiscard]] std::string host_key() const;
+    /// What would be offered for these methods: the names that this libssh2 has.
+    [[nodiscard]] Methods usable(const Methods& methods) const;
     /// Whether this libssh2 can sign with an RSA key as servers since OpenSSH 8.8 want it: it then
     /// asks the server for its signature algorithms.
     [[nodiscard]] bool signs_rsa_with_sha2() const;
@@ -192,6 +203,7 @@ private:
     void before_free(std::string_view bytes) noexcept override;
     void prefer(int kind, const std::vector<std::string>& names);
     bool step_all();
+    [[nodiscard]] bool must_wait(const Operation& operation) const noexcept;
     bool drain(Channel& channel);
     bool drain_stream(Channel& channel, int stream, std::string& buffer);
     void unwind() noexcept;

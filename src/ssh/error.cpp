@@ -73,6 +73,8 @@ std::string_view to_string(ErrorKind kind) noexcept {
         return "host key revoked";
     case ErrorKind::authentication:
         return "authentication";
+    case ErrorKind::command_failed:
+        return "command failed";
     case ErrorKind::request_refused:
         return "request refused";
     case ErrorKind::protocol:

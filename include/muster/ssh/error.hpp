@@ -35,6 +35,7 @@ enum class ErrorKind : std::uint8_t {
     host_key_changed, ///< known_hosts has another key for this host
     host_key_revoked, ///< marked @revoked
     authentication,   ///< every way of logging in that was tried was refused
+    command_failed,   ///< fetch(): the command reported a failure
     request_refused,  ///< the device refused a channel, a terminal or a command
     protocol,         ///< the other side does not follow the protocol
     connection_lost,  ///< the connection ended while it was needed

@@ -1,0 +1,204 @@
+#include "ssh/files.hpp"
+#include "ssh/login.hpp"
+#include "ssh/methods.hpp"
+#include "ssh/session.hpp"
+#include "ssh/transport.hpp"
+
+#include <muster/core/run_in_executor.hpp>
+#include <muster/core/timeout.hpp>
+#include <muster/net/tcp.hpp>
+#include <muster/ssh/connection.hpp>
+#include <muster/ssh/known_hosts.hpp>
+
+#include <pwd.h>
+#include <unistd.h>
+
+#include <array>
+#include <chrono>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace muster::ssh {
+
+using namespace detail;
+
+namespace detail {
+std::string silence(const Engine& engine);
+} // namespace detail
+
+namespace {
+
+std::string seconds(TimeLimit limit) {
+    using Seconds = std::chrono::duration<double>;
+    std::string text = std::to_string(Seconds(limit.value()).count());
+    text.erase(text.find_last_not_of('0') + 1);
+    if (text.ends_with('.')) {
+        text.pop_back();
+    }
+    return text + " s";
+}
+
+std::string current_user() {
+    std::array<char, 4096> buffer{};
+    struct passwd record{};
+
+    struct passwd* found = nullptr;
+    if (::getpwuid_r(::getuid(), &record, buffer.data(), buffer.size(), &found) == 0 &&
+        found != nullptr) {
+        return found->pw_name;
+    }
+    return {};
+}
+
+PrivateKey read_key(const KeySource& source) {
+    if (!source.text.empty()) {
+        return PrivateKey::parse(source.text, source.passphrase);
+    }
+    std::string path = source.path;
+    if (path.starts_with("~/")) {
+        path = home_directory() + path.substr(1);
+    }
+    return PrivateKey::load(path, source.passphrase);
+}
+
+/// One attempt to connect. It remembers where it is, for the message of a timeout.
+class Attempt {
+public:
+    explicit Attempt(Options options) : options_(std::move(options)) {}
+
+    Coro<Connection> run() {
+        TimeLimit total = options_.timeouts.total;
+        try {
+            co_await timeout(total, [this] { return connect(); });
+        } catch (const TimeoutError&) {
+            throw timed_out(total, " in all");
+        }
+        co_return Connection(std::move(session_));
+    }
+
+private:
+    Coro<void> connect() {
+        check_options();
+        std::vector<PrivateKey> keys = co_await read_keys();
+
+        phase_ = Phase::connect;
+        TcpSocket socket = co_await open_socket();
+        session_ = std::make_shared<Session>(options_.host, options_.port, choose_methods());
+        session_->close_timeout = options_.timeouts.close;
+        session_->start(make_tcp_transport(std::move(socket)));
+
+        phase_ = Phase::key_exchange;
+        co_await within(options_.timeouts.handshake, [this] { return handshake(); });
+        phase_ = Phase::host_key;
+        check_host_key(*session_, options_);
+
+        phase_ = Phase::authentication;
+        co_await within(options_.timeouts.authenticate,
+                        [&] { return log_in(*session_, options_, std::move(keys)); });
+        session_->keep_alive(options_.keepalive, options_.keepalive_tries);
+    }
+
+    template <class F>
+    Coro<void> within(TimeLimit limit, F body) {
+        try {
+            co_await timeout(limit, std::move(body));
+        } catch (const TimeoutError&) {
+            throw timed_out(limit, {});
+        }
+    }
+
+    void check_options() {
+        if (options_.host.empty()) {
+            throw error(ErrorKind::configuration, "no host was given");
+        }
+        if (options_.username.empty()) {
+            options_.username = current_user();
+        }
+    }
+
+    /// Unlocking an encrypted key takes long by design: not on the loop.
+    Coro<std::vector<PrivateKey>> read_keys() {
+        std::vector<PrivateKey> keys;
+        for (const KeySource& source : options_.keys) {
+            if (source.passphrase.empty()) {
+                keys.push_back(read_key(source));
+            } else {
+                keys.push_back(co_await run_in_executor(read_key, source));
+            }
+        }
+        co_return keys;
+    }
+
+    Coro<TcpSocket> open_socket() {
+        ConnectOptions options;
+        options.timeout = options_.timeouts.connect;
+        try {
+            co_return co_await connect_tcp(options_.host, options_.port, options);
+        } catch (const ConnectError& failed) {
+            if (failed.kind() == ConnectError::Kind::resolve) {
+                phase_ = Phase::resolve;
+            }
+            std::string remedy;
+            if (failed.kind() == ConnectError::Kind::refused) {
+                remedy = "is SSH enabled on the device, and on this port?";
+            } else if (failed.kind() == ConnectError::Kind::timeout) {
+                remedy = "is the device up, and does a firewall let this host through?";
+            }
+            const bool late = failed.kind() == ConnectError::Kind::timeout;
+            throw error(late ? ErrorKind::timeout : ErrorKind::unreachable, failed.what(),
+                        std::move(remedy));
+        }
+    }
+
+    [[nodiscard]] Methods choose_methods() const {
+        Methods methods =
+            options_.algorithms == Algorithms::legacy ? legacy_methods() : default_methods();
+        if (options_.host_key_policy != HostKeyPolicy::insecure_ignore) {
+            const auto known = KnownHosts::cached(
+                options_.known_hosts.empty() ? default_known_hosts_files() : options_.known_hosts);
+            prefer_key_types(methods.host_key, known->key_types(options_.host, options_.port));
+        }
+        return methods;
+    }
+
+    Coro<void> handshake() {
+        const int code =
+            co_await session_->perform([this] { return session_->engine().handshake(); });
+        if (code != 0) {
+            throw session_->explain(Phase::key_exchange, code);
+        }
+    }
+
+    [[nodiscard]] Error error(ErrorKind kind, std::string reason, std::string remedy = {}) const {
+        Failure failure;
+        failure.host = options_.host;
+        failure.port = options_.port;
+        failure.phase = phase_;
+        failure.kind = kind;
+        failure.reason = std::move(reason);
+        failure.remedy = std::move(remedy);
+        return Error(std::move(failure));
+    }
+
+    [[nodiscard]] Error timed_out(TimeLimit limit, const std::string& in_all) const {
+        std::string reason = "timed out after " + seconds(limit) + in_all;
+        if (phase_ == Phase::key_exchange) {
+            reason += ": " + silence(session_->engine());
+        }
+        return error(ErrorKind::timeout, std::move(reason));
+    }
+
+    Options options_;
+    Phase phase_ = Phase::prepare;
+    std::shared_ptr<Session> session_;
+};
+
+} // namespace
+
+Coro<Connection> connect(Options options) {
+    Attempt attempt(std::move(options));
+    co_return co_await attempt.run();
+}
+
+} // namespace muster::ssh

@@ -1,0 +1,22 @@
+#pragma once
+
+#include "ssh/session.hpp"
+
+#include <muster/core/coro.hpp>
+#include <muster/ssh/options.hpp>
+#include <muster/ssh/private_key.hpp>
+
+#include <memory>
+#include <vector>
+
+namespace muster::ssh::detail {
+
+/// Checks the key that the server has presented against known_hosts, by the policy. Throws
+/// ssh::Error. Fills in the session's host_key_fingerprint.
+void check_host_key(Session& session, const Options& options);
+
+/// Logs in with the keys in order, then with the password, once. Throws ssh::Error
+/// (ErrorKind::authentication), which lists what was tried and what the server offers.
+Coro<void> log_in(Session& session, const Options& options, std::vector<PrivateKey> keys);
+
+} // namespace muster::ssh::detail

@@ -1,0 +1,152 @@
+#pragma once
+/// An Engine on a transport, inside the loop: what connections and shells are made of.
+
+#include "ssh/engine.hpp"
+#include "ssh/transport.hpp"
+
+#include <muster/core/coro.hpp>
+#include <muster/core/event_loop.hpp>
+#include <muster/core/future.hpp>
+#include <muster/ssh/error.hpp>
+#include <muster/ssh/options.hpp>
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <string>
+#include <utility>
+
+namespace muster::ssh::detail {
+
+/// What a cancelled wait does to the session.
+enum class CutOff : std::uint8_t {
+    fatal,    ///< libssh2 is in the middle of something: the session ends
+    harmless, ///< it only looked at what had arrived
+};
+
+class Session final : public TransportSink, public std::enable_shared_from_this<Session> {
+public:
+    Session(std::string host, std::uint16_t port, Methods methods);
+    ~Session();
+
+    /// Begins to carry bytes. Once.
+    void start(std::shared_ptr<Transport> transport);
+
+    [[nodiscard]] Engine& engine() noexcept { return engine_; }
+
+    [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
+
+    /// Waits until `step`, called again and again, gives a result: a step of the engine, or
+    /// something that looks at what has arrived. `step` must live until then.
+    template <class Step>
+    Coro<int> perform(Step step, CutOff cut_off = CutOff::fatal, const void* exclusive = nullptr) {
+        Waiter<Step> waiter(*this, std::move(step), cut_off, exclusive);
+        if (!waiter.finished()) {
+            co_await waiter.wait();
+        }
+        co_return waiter.result();
+    }
+
+    /// The same for steps that may not overlap on one session: in turn.
+    template <class Step>
+    Coro<int> perform_alone(Step step) {
+        return perform(std::move(step), CutOff::fatal, &engine_);
+    }
+
+    /// More is waiting to be sent than is good: write nothing more for now.
+    [[nodiscard]] bool congested() const noexcept;
+
+    /// Has the engine look again, after something was read out of a channel.
+    void resume();
+
+    /// Ends the channel without waiting: it is freed once the device has agreed.
+    void drop(Channel& channel);
+
+    /// Asks for signs of life from now on.
+    void keep_alive(TimeLimit interval, int tries);
+
+    /// Sends the goodbye and what is queued, then closes. Nothing is thrown but CancelledError.
+    Coro<void> close(TimeLimit limit);
+
+    /// Closes at once; whatever waits fails with `reason`.
+    void abort(const std::string& reason) noexcept;
+
+    [[nodiscard]] bool usable() const noexcept { return engine_.failure() == 0 && !ended_; }
+
+    /// An error of this host.
+    [[nodiscard]] Error error(Phase phase, ErrorKind kind, std::string reason,
+                              std::string remedy = {}) const;
+
+    /// The error for a step's negative result.
+    [[nodiscard]] Error explain(Phase phase, int code) const;
+
+    [[nodiscard]] const std::string& host() const noexcept { return host_; }
+
+    [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
+
+    [[nodiscard]] const Methods& methods() const noexcept { return methods_; }
+
+    std::string host_key_fingerprint;
+    TimeLimit close_timeout = std::nullopt;
+
+private:
+    template <class Step>
+    class Waiter final : public Operation {
+    public:
+        Waiter(Session& session, Step step, CutOff cut_off, const void* exclusive)
+            : Operation(exclusive), session_(session), step_(std::move(step)), cut_off_(cut_off) {
+            session_.begin(*this);
+        }
+
+        ~Waiter() override { session_.finish(*this, cut_off_); }
+
+        /// A future that is set by wake(). Kept here: what is awaited must outlive the wait.
+        Future<void>& wait() {
+            woken_ = session_.loop_.create_future<void>();
+            return woken_;
+        }
+
+        int step() override { return step_(); }
+
+        void wake() noexcept override {
+            if (woken_.valid() && !woken_.done()) {
+                woken_.set_result();
+            }
+        }
+
+    private:
+        Session& session_;
+        Step step_;
+        Future<void> woken_;
+        CutOff cut_off_;
+    };
+
+    class Reaper;
+
+    void on_input(std::string_view bytes) override;
+    void on_end(std::string reason) override;
+    void on_sent() override;
+
+    void begin(Operation& operation);
+    void finish(Operation& operation, CutOff cut_off) noexcept;
+    void settle();
+    void reap() noexcept;
+    void ask_for_life();
+
+    EventLoop& loop_;
+    std::string host_;
+    std::uint16_t port_;
+    Methods methods_;
+    Engine engine_;
+    std::shared_ptr<Transport> transport_;
+    std::list<Reaper> reapers_;
+    TimerHandle keepalive_timer_;
+    TimeLimit keepalive_interval_ = std::nullopt;
+    int keepalive_tries_ = 0;
+    int unanswered_ = 0;
+    bool heard_ = false;
+    bool ended_ = false;
+    bool closing_ = false;
+};
+
+} // namespace muster::ssh::detail
