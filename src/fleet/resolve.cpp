@@ -24,8 +24,9 @@ using device::Device;
 constexpr std::array<std::string_view, 5> connection_preference{"muster", "netmiko", "scrapli",
                                                                 "paramiko", "napalm"};
 
-// Values of one inventory, all devices together: more is an alias bomb.
-constexpr std::size_t data_budget = 20'000'000;
+// Values in the data of one inventory, all devices together: more is an alias bomb.
+constexpr std::size_t data_budget = 500'000;
+constexpr std::size_t data_budget_per_device = 2'000;
 
 std::chrono::milliseconds to_milliseconds(const std::string& text) {
     std::int64_t count = 0;
@@ -41,7 +42,8 @@ public:
           options_(&options),
           folder_(folder),
           secrets_(folder),
-          problems_(&problems) {
+          problems_(&problems),
+          budget_(data_budget + data_budget_per_device * source.hosts.size()) {
         for (const Level& group : source.groups) {
             groups_.emplace(group.name, &group);
             group_names_.push_back(group.name);
@@ -309,9 +311,18 @@ private:
         for (const Level* level : chain.levels) {
             for (const Entry& entry : level->data) {
                 if (!entry.value->is_null() && !device.data.contains(entry.key)) {
-                    device.data[entry.key] = to_json(*entry.value, budget_);
+                    device.data[entry.key] = value_of(entry, device.name);
                 }
             }
+        }
+    }
+
+    nlohmann::json value_of(const Entry& entry, const std::string& device) {
+        try {
+            return to_json(*entry.value, budget_);
+        } catch (const ValueError& error) {
+            // Later entries would fail too: one report is enough.
+            fail(entry.key_where, device + ".data." + entry.key, error.what());
         }
     }
 
@@ -322,7 +333,7 @@ private:
     Problems* problems_;
     std::unordered_map<std::string, const Level*> groups_;
     std::vector<std::string> group_names_;
-    std::size_t budget_ = data_budget;
+    std::size_t budget_;
 };
 
 } // namespace

@@ -1,5 +1,7 @@
 #include "fleet/to_json.hpp"
 
+#include <muster/core/error.hpp>
+
 #include <charconv>
 #include <string>
 
@@ -44,7 +46,7 @@ nlohmann::json scalar(const Node& node) {
 
 nlohmann::json to_json(const Node& node, std::size_t& budget) {
     if (budget == 0) {
-        fail(node.where, {}, "the data is too large; are there aliases of aliases?");
+        throw ValueError("the data is too large; are there aliases of aliases?");
     }
     --budget;
     switch (node.kind) {

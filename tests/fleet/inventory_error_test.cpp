@@ -216,5 +216,6 @@ TEST_CASE("aliases of aliases can't blow the data up") {
         }
         text += "]\n";
     }
-    CHECK(error_of(text) == "inv:4:41: the data is too large; are there aliases of aliases?");
+    CHECK(error_of(text) ==
+          "inv:9:5: r1.data.a5: the data is too large; are there aliases of aliases?");
 }
