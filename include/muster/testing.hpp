@@ -3,7 +3,6 @@
 
 #include <muster/core/event_loop.hpp>
 #include <muster/core/run.hpp>
-#include <muster/core/task.hpp>
 
 #include <memory>
 #include <utility>
@@ -20,11 +19,8 @@ namespace muster::testing {
 /// waited for, as by run().
 template <class T>
 T run_virtual(Coro<T> main) {
-    const std::unique_ptr<EventLoop> loop = make_virtual_loop();
-    Task<T> task = loop->create_task(std::move(main));
-    loop->run_until_complete(task);
-    loop->run_until_complete(loop->shutdown());
-    return std::move(task).result();
+    Runner runner({.handle_sigint = false}, make_virtual_loop());
+    return runner.run(std::move(main));
 }
 
 } // namespace muster::testing

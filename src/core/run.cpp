@@ -60,7 +60,12 @@ private:
 
 } // namespace
 
-Runner::Runner(RunOptions options) : options_(options) {}
+Runner::Runner(RunOptions options, std::unique_ptr<EventLoop> loop)
+    : options_(options), loop_(std::move(loop)) {
+    if (loop_ && options_.debug) {
+        loop_->set_debug(*options_.debug);
+    }
+}
 
 Runner::~Runner() { close(); }
 

@@ -21,7 +21,8 @@ struct RunOptions {
 /// Runs several coroutines, one after the other, on one loop (asyncio.Runner).
 class Runner {
 public:
-    explicit Runner(RunOptions options = {});
+    /// `loop`: run on this one instead of a new one (loop_factory in asyncio).
+    explicit Runner(RunOptions options = {}, std::unique_ptr<EventLoop> loop = nullptr);
     Runner(const Runner&) = delete;
     Runner& operator=(const Runner&) = delete;
 
