@@ -30,7 +30,8 @@ public:
           options_(&options),
           control_(options.control.state_),
           begin_(Clock::now()),
-          next_start_(begin_) {
+          next_start_(begin_),
+          ended_(devices.size()) {
         control_->runs.push_back(this);
     }
 
@@ -52,8 +53,8 @@ public:
         }
         group_ = nullptr;
         leave_the_rest();
-        if (event_error_) {
-            std::rethrow_exception(event_error_);
+        if (error_) {
+            std::rethrow_exception(error_);
         }
         if (cancelled) {
             std::rethrow_exception(cancelled);
@@ -74,15 +75,13 @@ public:
         emit(event);
     }
 
-    [[nodiscard]] bool stopping() const noexcept {
-        return control_->stopping || event_error_ != nullptr;
-    }
+    [[nodiscard]] bool stopping() const noexcept { return control_->stopping || error_ != nullptr; }
 
 private:
     [[nodiscard]] Clock::duration since_begin() const { return Clock::now() - begin_; }
 
     [[nodiscard]] bool has_more() const {
-        return next_ < devices_->size() && !control_->stopping && !event_error_;
+        return next_ < devices_->size() && !control_->stopping && !error_;
     }
 
     void prepare_outcomes() {
@@ -110,7 +109,7 @@ private:
             TaskOptions options;
             options.name = "device " + (*devices_)[index].name;
             const Task<void> task = group_->create_task(work(index), std::move(options));
-            if (control_->cancelled || event_error_) {
+            if (control_->cancelled || error_) {
                 // An eager first step has cancelled the group, which did not know this task yet.
                 task.cancel();
             }
@@ -160,7 +159,7 @@ private:
             passing = std::current_exception();
         } catch (const KeyboardInterrupt&) {
             job_->outcome(index).ending = Ending::cancelled;
-            passing = std::current_exception();
+            abort(std::current_exception());
         } catch (...) {
             record_failure(context, std::current_exception(), expired);
         }
@@ -197,9 +196,12 @@ private:
         outcome.error = std::move(error);
     }
 
+    // Those whose turn never came, and those whose task was cancelled before its first step.
     void leave_the_rest() {
-        for (; next_ < devices_->size(); ++next_) {
-            emit_finished(next_);
+        for (std::size_t index = 0; index < devices_->size(); ++index) {
+            if (!ended_[index]) {
+                emit_finished(index);
+            }
         }
     }
 
@@ -213,26 +215,34 @@ private:
     }
 
     void emit_finished(std::size_t index) {
+        ended_[index] = true;
         Event event = event_of(Event::Kind::finished, index);
         event.outcome = &job_->outcome(index);
         event.result_type = &job_->result_type();
         emit(event);
     }
 
-    // The listener's exception must not pass through a job: it ends the run, from outside.
+    // The listener's exception must not pass through a job: it ends the run from outside.
     void emit(const Event& event) {
-        if (!options_->on_event || event_error_) {
+        if (!options_->on_event || listener_failed_) {
             return;
         }
         try {
             options_->on_event(event);
         } catch (...) {
-            event_error_ = std::current_exception();
-            if (group_ != nullptr) {
-                group_->cancel();
-            }
-            wake();
+            listener_failed_ = true;
+            abort(std::current_exception());
         }
+    }
+
+    void abort(std::exception_ptr error) {
+        if (!error_) {
+            error_ = std::move(error);
+        }
+        if (group_ != nullptr) {
+            group_->cancel();
+        }
+        wake();
     }
 
     const std::vector<device::Device>* devices_;
@@ -244,8 +254,12 @@ private:
     TaskGroup* group_ = nullptr;
     std::size_t next_ = 0;
     std::size_t running_ = 0;
+    // Whose end has been told.
+    std::vector<bool> ended_;
     std::optional<Future<void>> changed_;
-    std::exception_ptr event_error_;
+    // What ends the run and is no device's failure.
+    std::exception_ptr error_;
+    bool listener_failed_ = false;
 };
 
 void ControlState::changed() const {

@@ -260,6 +260,30 @@ TEST_CASE("what ansible-inventory --list prints") {
           Names{"inventory: ignored, as they have no counterpart here: ansible_become"});
 }
 
+TEST_CASE("Ansible's group variables, as --export prints them: the last in the alphabet wins") {
+    const Device device = only_device(R"({
+    "_meta": {"hostvars": {"r1": {}}},
+    "a": {"hosts": ["r1"], "vars": {"ansible_user": "from-a", "ansible_port": 1}},
+    "b": {"hosts": ["r1"], "vars": {"ansible_user": "from-b"}},
+    "parent": {"children": ["a", "b"], "vars": {"ansible_port": 2, "site": "ams"}},
+    "all": {"children": ["ungrouped", "parent"], "vars": {"ansible_network_os": "frr"}}
+})");
+    CHECK(device.username == "from-b");
+    CHECK(device.platform == "frr");
+    CHECK(device.data.dump() == R"({"site":"ams"})");
+    CHECK(device.groups == Names{"b", "parent", "a"});
+}
+
+TEST_CASE("a config.yaml names its files from its own folder") {
+    const TemporaryFolder folder;
+    (void)folder.write("inventory/h.yaml", "r1: {groups: [edge]}\n");
+    (void)folder.write("inventory/g.yaml", "edge: {platform: frr}\n");
+    const std::string config = folder.write(
+        "config.yaml", "inventory: {options: {host_file: inventory/h.yaml, group_file: "
+                       "inventory/g.yaml}}\n");
+    CHECK(Inventory::load(config).devices()[0].platform == "frr");
+}
+
 TEST_CASE("text stays text") {
     struct Row {
         const char* written;

@@ -258,6 +258,23 @@ TEST_CASE("cancel: those at work are cancelled and waited for, and there is a re
                                                 "3 d3 not started"});
 }
 
+TEST_CASE("a device whose task was cancelled before its first step was not started") {
+    const auto devices = make_devices({9, 9, 9});
+    Log log;
+    FleetOptions options;
+    options.max_at_once = 2;
+    options.on_event = log.listener();
+    const auto job = [&](const Device& device) -> Coro<std::string> {
+        options.control.cancel();
+        co_return co_await sleep_and_name(device);
+    };
+    const auto result = run_virtual(run_fleet(devices, job, options));
+    CHECK(result.count(Ending::cancelled) == 1);
+    CHECK(result.count(Ending::not_started) == 2);
+    CHECK(log.lines == std::vector<std::string>{"0 d0 started", "0 d0 cancelled",
+                                                "0 d1 not started", "0 d2 not started"});
+}
+
 TEST_CASE("a job that ends well in spite of the cancellation has succeeded") {
     const auto devices = make_devices({9});
     FleetOptions options;
@@ -314,18 +331,36 @@ TEST_CASE("a control that was used before the run lets nothing start") {
     }
 }
 
-TEST_CASE("one control stops two runs") {
+TEST_CASE("one control stops two runs at once") {
     const auto devices = make_devices({2, 2});
     FleetOptions options;
-    options.max_at_once = 1;
-    const auto main = [&]() -> Coro<std::size_t> {
-        muster::get_running_loop().call_later(1s, [&] { options.control.stop_starting(); });
+    options.connects_per_second = 0.001;
+    const auto main = [&]() -> Coro<bool> {
+        muster::get_running_loop().call_later(3s, [&] { options.control.stop_starting(); });
         auto both = co_await muster::gather(run_fleet(devices, sleep_and_name, options),
                                             run_fleet(devices, sleep_and_name, options));
-        co_return std::get<0>(both).count(Ending::not_started) +
-            std::get<1>(both).count(Ending::not_started);
+        const auto& first = std::get<0>(both);
+        const auto& second = std::get<1>(both);
+        co_return first.count(Ending::not_started) == 1 && first.elapsed == 3s &&
+            second.count(Ending::not_started) == 1 && second.elapsed == 3s;
     };
-    CHECK(run_virtual(main()) == 2);
+    CHECK(run_virtual(main()));
+}
+
+TEST_CASE("Ctrl-C inside of a job is no failure of its device") {
+    const auto devices = make_devices({0, 9});
+    Log log;
+    FleetOptions options;
+    options.on_event = log.listener();
+    const auto job = [](const Device& device) -> Coro<std::string> {
+        if (device.name == "d0") {
+            throw muster::KeyboardInterrupt();
+        }
+        co_return co_await sleep_and_name(device);
+    };
+    CHECK_THROWS_AS((void)run_virtual(run_fleet(devices, job, options)), muster::KeyboardInterrupt);
+    CHECK(log.lines ==
+          std::vector<std::string>{"0 d0 started", "0 d0 cancelled", "0 d1 not started"});
 }
 
 TEST_CASE("connects_per_second spreads the starts evenly") {

@@ -49,6 +49,13 @@ TEST_CASE("a reference that gives nothing is an error that names the field") {
           "inv:1:33: r1.password: the command printed nothing");
 }
 
+TEST_CASE("every field with a reference that gives nothing is reported") {
+    CHECK(error_of("r1: {platform: linux, password: 'cmd:false'}\n"
+                   "r2: {platform: linux, password: 'cmd:false'}\n") ==
+          "inv:1:33: r1.password: the command failed with status 1\n"
+          "inv:2:33: r2.password: the command failed with status 1");
+}
+
 TEST_CASE("a command runs once, whether it succeeds or fails, for all devices that share it") {
     const TemporaryFolder folder;
     const std::string runs = folder.path() + "/runs";
