@@ -26,7 +26,7 @@ namespace asio = boost::asio;
 
 namespace {
 
-// Each device may hold a listening socket or two and a few sessions.
+// Each session takes two; by port, each device listens on some.
 void raise_descriptor_limit(int devices) {
     const rlim_t needed = static_cast<rlim_t>(devices) * 2 + 256;
     rlimit limit{};

@@ -4,6 +4,7 @@
 #include <boost/asio/post.hpp>
 #include <boost/system/error_code.hpp>
 
+#include <fcntl.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -65,9 +66,12 @@ void SshConnection::begin() {
         fail(fault.failure);
         return;
     }
+    // libssh closes its descriptor when the peer goes, behind Asio's back; by the time Asio forgets
+    // the number it may be another connection's. So each has its own.
+    const int own = ::fcntl(socket_.native_handle(), F_DUPFD_CLOEXEC, 0);
     session_ = ssh_new();
-    if (session_ == nullptr ||
-        ssh_bind_accept_fd(key_.bind(), session_, socket_.native_handle()) != SSH_OK) {
+    if (own < 0 || session_ == nullptr ||
+        ssh_bind_accept_fd(key_.bind(), session_, own) != SSH_OK) {
         finish();
         return;
     }
@@ -101,18 +105,21 @@ void SshConnection::enter() {
 
 void SshConnection::poll() {
     // A round reads a few KB; more rounds than this would be unfair to the other sessions.
-    for (int round = 0; round < 8; ++round) {
+    for (int round = 0; round < 8 && phase_ == Phase::open; ++round) {
         const int result = ssh_event_dopoll(event_, 0);
         const int closed = SSH_CLOSED | SSH_CLOSED_ERROR;
         if (result == SSH_ERROR || (ssh_get_status(session_) & closed) != 0) {
             finish();
             return;
         }
+        turn();
         if (result == SSH_AGAIN) {
             break;
         }
     }
-    turn();
+    if (phase_ == Phase::open) {
+        arm();
+    }
 }
 
 // Acts on what libssh's callbacks have noted: inside them nothing may be sent.
@@ -125,10 +132,11 @@ void SshConnection::turn() {
     }
     if (authenticated_ && !std::exchange(entered_, true)) {
         ++device_.logins;
-        if (fails_after(Step::authentication)) {
-            turning_ = false;
-            return;
-        }
+        // A device that hangs now still opens channels, but no session ever starts on them.
+        const auto& fault = device_.spec.fault;
+        const bool fails = fault.after == Step::authentication;
+        mute_ = fails && fault.failure == Failure::hang;
+        ending_ = fails && !mute_ ? fault.failure : ending_;
     }
     for (auto& channel : channels_) {
         if (phase_ == Phase::open && !channel.ended) {
@@ -155,13 +163,13 @@ void SshConnection::turn() {
         fail(ending_);
     } else if (closing_ && sent) {
         say_goodbye();
-    } else {
+    } else if (!sent) {
         arm();
     }
 }
 
 void SshConnection::start_channel(Channel& channel) {
-    if (channel.started || (!channel.wants_shell && !channel.wants_exec)) {
+    if (channel.started || mute_ || (!channel.wants_shell && !channel.wants_exec)) {
         return;
     }
     channel.started = true;
@@ -217,14 +225,15 @@ void SshConnection::pump(Channel& channel) {
 }
 
 void SshConnection::end_channel(Channel& channel) {
+    // A router hangs up when its command line ends. Noted first: libssh may read, and serve, the
+    // client's next request while it writes these.
+    closing_ = closing_ || channel.wants_shell || device_.spec.fault.exec_once;
+    channel.ended = true;
     if (channel.wants_exec) {
         ssh_channel_request_send_exit_status(channel.handle, 0);
     }
     ssh_channel_send_eof(channel.handle);
     ssh_channel_close(channel.handle);
-    channel.ended = true;
-    // A router hangs up when its command line ends.
-    closing_ = closing_ || channel.wants_shell || device_.spec.fault.exec_once;
 }
 
 void SshConnection::say_goodbye() {
@@ -296,16 +305,9 @@ void SshConnection::destroy() {
         ssh_event_remove_session(event_, session_);
         ssh_event_free(std::exchange(event_, nullptr));
     }
+    ssh_free(std::exchange(session_, nullptr));
     boost::system::error_code ignored;
-    if (session_ != nullptr) {
-        // libssh closes the descriptor.
-        if (socket_.is_open()) {
-            socket_.release(ignored);
-        }
-        ssh_free(std::exchange(session_, nullptr));
-    } else {
-        socket_.close(ignored);
-    }
+    socket_.close(ignored);
     channels_.clear();
 }
 
@@ -372,6 +374,9 @@ int SshConnection::deny() {
 
 int SshConnection::check_password(const char* user, const char* password) {
     const auto& spec = device_.spec;
+    if (refused_ >= password_attempts) {
+        return SSH_AUTH_DENIED;
+    }
     if (spec.fault.reject_login || user != spec.username || password != spec.password.reveal()) {
         ++refused_;
         return deny();
@@ -396,6 +401,9 @@ int SshConnection::check_key(const char* user, ssh_key key, char state) {
 }
 
 ssh_channel SshConnection::open_channel() {
+    if (closing_ || ending_ != Failure::none) {
+        return nullptr;
+    }
     auto& channel = channels_.emplace_back();
     channel.owner = this;
     channel.handle = ssh_channel_new(session_);

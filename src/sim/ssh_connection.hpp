@@ -93,6 +93,7 @@ private:
     int refused_ = 0; // passwords; a client may offer any number of keys
     bool authenticated_ = false;
     bool entered_ = false; // the user's arrival has been acted on
+    bool mute_ = false;    // hangs after the login
     bool closing_ = false;
     Failure ending_ = Failure::none; // how to end once everything is sent
     bool reading_ = false;
