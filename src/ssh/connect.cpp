@@ -171,10 +171,15 @@ private:
     }
 
     [[nodiscard]] Error error(ErrorKind kind, std::string reason, std::string remedy = {}) const {
+        return error(phase_, kind, std::move(reason), std::move(remedy));
+    }
+
+    [[nodiscard]] Error error(Phase phase, ErrorKind kind, std::string reason,
+                              std::string remedy = {}) const {
         Failure failure;
         failure.host = options_.host;
         failure.port = options_.port;
-        failure.phase = phase_;
+        failure.phase = phase;
         failure.kind = kind;
         failure.reason = std::move(reason);
         failure.remedy = std::move(remedy);
@@ -183,10 +188,12 @@ private:
 
     [[nodiscard]] Error timed_out(TimeLimit limit, const std::string& in_all) const {
         std::string reason = "timed out after " + seconds(limit) + in_all;
-        if (phase_ == Phase::key_exchange) {
+        Phase phase = phase_;
+        if (phase == Phase::key_exchange) {
             reason += ": " + silence(session_->engine());
+            phase = session_->engine().encrypted() ? Phase::authentication : phase;
         }
-        return error(ErrorKind::timeout, std::move(reason));
+        return error(phase, ErrorKind::timeout, std::move(reason));
     }
 
     Options options_;

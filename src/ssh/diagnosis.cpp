@@ -20,6 +20,9 @@ KexInit as_offer(const Methods& methods) {
 /// How far the other side got before it fell silent or went away.
 std::string progress_of(const Engine& engine) {
     const KexInitReader& server = engine.server_side();
+    if (engine.encrypted()) {
+        return "after the key exchange";
+    }
     if (server.identification().empty()) {
         const std::string garbage = server.garbage();
         return garbage.empty() ? "before it identified itself as an SSH server"
@@ -36,6 +39,9 @@ std::string silence(const Engine& engine) {
 }
 
 Error Session::explain(Phase phase, int code) const {
+    if (phase == Phase::key_exchange && engine_.encrypted()) {
+        phase = Phase::authentication; // libssh2's handshake ends with the first message of it
+    }
     if (!engine_.disconnect_message().empty()) {
         return error(phase, ErrorKind::connection_lost,
                      "the device ended the connection: " + quoted(engine_.disconnect_message()));

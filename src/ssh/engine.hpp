@@ -184,6 +184,9 @@ public:
 
     // Facts.
 
+    /// The key exchange is over.
+    [[nodiscard]] bool encrypted() const noexcept { return framing_.encrypted(); }
+
     [[nodiscard]] bool authenticated() const noexcept;
     /// The server's host key in wire format, after the handshake.
     [[nodiscard]] std::string host_key() const;

@@ -20,6 +20,8 @@ public:
     /// The server's last words of the key exchange were handed over, its NEWKEYS was not.
     [[nodiscard]] bool awaits_newkeys() const noexcept;
 
+    [[nodiscard]] bool encrypted() const noexcept { return encrypted_; }
+
     /// What the server would send to end the key exchange.
     static std::string_view newkeys_packet() noexcept;
 

@@ -136,7 +136,10 @@ void Session::ask_for_life() {
     if (std::exchange(heard_, false)) {
         unanswered_ = 0;
     } else if (unanswered_ >= keepalive_tries_) {
-        abort("the device has not answered " + std::to_string(unanswered_) + " keepalive messages");
+        engine_.fail(error_connection_lost, "the device has not answered " +
+                                                std::to_string(unanswered_) +
+                                                " keepalive messages");
+        settle();
         return;
     } else {
         ++unanswered_;

@@ -423,6 +423,125 @@ TEST_CASE("when the server is killed in the middle of a command, that is said, a
     }(server.options(), server.sshd));
 }
 
+TEST_CASE("a device that stops answering fails the operation by its deadline, in its phase") {
+    if (no_sshd()) {
+        return;
+    }
+    Server server;
+    run([](ssh::Options options, Sshd& sshd) -> Coro<void> {
+        auto connection = co_await ssh::connect(std::move(options));
+        auto shell = co_await connection.open_shell();
+        sshd.kill_sessions(SIGSTOP);
+        ssh::ShellOptions terminal;
+        terminal.timeout = 200ms;
+        bool failed = false;
+        try {
+            auto second = co_await connection.open_shell(terminal);
+        } catch (const ssh::Error& error) {
+            failed = true;
+            CHECK(error.kind() == ssh::ErrorKind::timeout);
+            CHECK(error.phase() == ssh::Phase::channel);
+        }
+        CHECK(failed);
+        CHECK(connection.closed());
+        bool closed = false;
+        try {
+            co_await shell.write("x");
+        } catch (const ssh::Error& error) {
+            closed = error.kind() == ssh::ErrorKind::closed;
+        }
+        CHECK(closed);
+    }(server.options(), server.sshd));
+}
+
+TEST_CASE("closing does not wait for ever for a device that stopped answering") {
+    if (no_sshd()) {
+        return;
+    }
+    Server server;
+    auto impatient = server.options();
+    impatient.timeouts.close = 100ms;
+    run([](ssh::Options options, Sshd& sshd) -> Coro<void> {
+        auto connection = co_await ssh::connect(std::move(options));
+        ssh::ShellOptions terminal;
+        terminal.timeout = 200ms;
+        auto shell = co_await connection.open_shell(terminal);
+        sshd.kill_sessions(SIGSTOP);
+        co_await shell.close();
+        CHECK(shell.closed());
+        co_await connection.close();
+        CHECK(connection.closed());
+    }(std::move(impatient), server.sshd));
+}
+
+TEST_CASE("a device that has gone without a word is noticed by its silence") {
+    if (no_sshd()) {
+        return;
+    }
+    Server server;
+    auto watchful = server.options();
+    watchful.keepalive = 100ms;
+    watchful.keepalive_tries = 3;
+    run([](ssh::Options options, Sshd& sshd) -> Coro<void> {
+        auto connection = co_await ssh::connect(std::move(options));
+        auto shell = co_await connection.open_shell();
+        sshd.kill_sessions(SIGSTOP);
+        bool lost = false;
+        try {
+            while (true) {
+                co_await wait_for(shell.read(), 10s);
+            }
+        } catch (const ssh::Error& error) {
+            lost = contains(error.reason(), "keepalive");
+            CHECK(error.kind() == ssh::ErrorKind::connection_lost);
+        }
+        CHECK(lost);
+        CHECK(connection.closed());
+    }(std::move(watchful), server.sshd));
+}
+
+TEST_CASE("a cancelled command closes its connection") {
+    if (no_sshd()) {
+        return;
+    }
+    Server server;
+    run([](ssh::Options options) -> Coro<void> {
+        auto connection = co_await ssh::connect(std::move(options));
+        auto task = create_task(connection.run("echo begun >&2; sleep 60"));
+        co_await async_sleep(20ms);
+        task.cancel();
+        bool cancelled = false;
+        try {
+            co_await task;
+        } catch (const CancelledError&) {
+            cancelled = true;
+        }
+        CHECK(cancelled);
+        CHECK(connection.closed());
+    }(server.options()));
+}
+
+TEST_CASE("the end of the loop with connections, shells and commands under way is clean") {
+    if (no_sshd()) {
+        return;
+    }
+    Server server;
+    const auto options = server.options();
+    EventLoop loop;
+    loop.run_until_complete([](const ssh::Options& each) -> Coro<void> {
+        auto ready = get_running_loop().create_future<void>();
+        auto first = create_task([](ssh::Options own, Future<void> opened) -> Coro<void> {
+            auto connection = co_await ssh::connect(std::move(own));
+            auto shell = co_await connection.open_shell();
+            opened.set_result();
+            co_await connection.run("sleep 60");
+        }(each, ready));
+        co_await ready;
+        auto second = create_task(ssh::fetch(each, "sleep 60"));
+        co_await async_sleep(1ms);
+    }(options));
+}
+
 TEST_CASE("a fetched command that fails is an error with its words") {
     if (no_sshd()) {
         return;

@@ -12,7 +12,6 @@
 #include <unistd.h>
 
 #include <array>
-#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <sstream>
@@ -148,10 +147,10 @@ void Sshd::accept_loop() {
     }
 }
 
-void Sshd::kill_sessions() {
+void Sshd::kill_sessions(int signal) {
     const std::lock_guard lock(mutex_);
     for (const pid_t pid : sessions_) {
-        ::kill(-pid, SIGKILL);
+        ::kill(-pid, signal);
     }
 }
 

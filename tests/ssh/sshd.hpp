@@ -6,6 +6,7 @@
 #include "temp_folder.hpp"
 
 #include <atomic>
+#include <csignal>
 #include <cstdint>
 #include <memory>
 #include <mutex>
@@ -33,8 +34,8 @@ public:
     /// Listens on a free port of 127.0.0.1 and serves every connection from now on.
     std::uint16_t listen();
 
-    /// Kills every server process that serves a connection.
-    void kill_sessions();
+    /// Sends a signal to every process that serves a connection.
+    void kill_sessions(int signal = SIGKILL);
 
     /// The user that may log in: the one who runs the test.
     [[nodiscard]] const std::string& user() const noexcept { return user_; }
