@@ -16,3 +16,7 @@
 #include <muster/core/task_group.hpp>
 #include <muster/core/thread_pool.hpp>
 #include <muster/core/timeout.hpp>
+#include <muster/sync/event.hpp>
+#include <muster/sync/lock.hpp>
+#include <muster/sync/queue.hpp>
+#include <muster/sync/semaphore.hpp>

@@ -95,6 +95,7 @@ void TaskBase::step() noexcept {
     LoopCore& core = *loop();
     TaskBase* const outer = std::exchange(core.current_task, this);
     waiter_ = nullptr;
+    ready_left_ = max_ready;
     if (!started_) [[unlikely]] {
         if (must_cancel_) {
             // As in asyncio: no statement of the body runs.

@@ -79,10 +79,8 @@ struct Gatherable {
     using State = TaskState<value_type>;
     static constexpr bool owned = true;
 
-    static Coro<value_type> wrap(A awaitable) { co_return co_await std::move(awaitable); }
-
     static Ref<State> start(LoopCore& core, A&& awaitable) {
-        return make_task(core, wrap(std::move(awaitable)), {});
+        return make_task(core, awaited(std::move(awaitable)), {});
     }
 };
 

@@ -87,6 +87,17 @@ Coro<coro_value_t<F&, std::unwrap_ref_decay_t<Args>...>> invoke_owned(F function
     co_return co_await std::invoke(function, static_cast<std::unwrap_ref_decay_t<Args>&&>(args)...);
 }
 
+/// Awaits `awaitable` in a coroutine of its own.
+template <class A>
+Coro<std::remove_cvref_t<await_result_t<A>>> awaited(A awaitable) {
+    co_return co_await std::move(awaitable);
+}
+
+/// What create_task() makes a task of besides coroutines and functions: Queue::get(), not a Task.
+template <class A>
+concept TaskableOperation = Awaitable<A> && std::move_constructible<A> && !is_coro<A> &&
+                            !requires(A& handle) { handle.add_done_callback([](const A&) {}); };
+
 template <class F, class... Args>
 concept CoroFunction = requires { typename CoroValue<std::invoke_result_t<F, Args...>>::type; };
 
@@ -178,6 +189,12 @@ template <class F, class... Args>
     requires detail::CoroFunction<std::decay_t<F>&, std::unwrap_ref_decay_t<Args>...>
 auto create_task(F&& function, Args&&... args) {
     return create_task(TaskOptions{}, std::forward<F>(function), std::forward<Args>(args)...);
+}
+
+/// The same for an operation of this library: create_task(queue.get()).
+template <detail::TaskableOperation A>
+auto create_task(A operation, TaskOptions options = {}) {
+    return create_task(detail::awaited(std::move(operation)), std::move(options));
 }
 
 /// The task that runs now; empty in plain callbacks and where no loop runs.

@@ -43,6 +43,12 @@ public:
             std::forward<F>(function), std::forward<Args>(args)...));
     }
 
+    /// The same for an operation of this library: create_task(queue.get()).
+    template <detail::TaskableOperation A>
+    auto create_task(A operation, TaskOptions options = {}) {
+        return create_task(detail::awaited(std::move(operation)), std::move(options));
+    }
+
     /// Cancels all tasks and the body; the block then ends without an exception (asyncio 3.15).
     /// When the body was to give a value and did not, CancelledError stands in its place.
     void cancel();

@@ -125,11 +125,6 @@ auto timeout_at(std::optional<Clock::time_point> when, F&& function) {
 namespace detail {
 
 template <class A>
-Coro<std::remove_cvref_t<await_result_t<A>>> awaited(A awaitable) {
-    co_return co_await std::move(awaitable);
-}
-
-template <class A>
 bool already_done(const A& awaitable) {
     if constexpr (requires { awaitable.done(); }) {
         return awaitable.done();

@@ -77,6 +77,20 @@ public:
         }
     }
 
+    /// Takes a wake() back whose reason is gone: the task goes on waiting. False when it resumes all
+    /// the same, because a cancellation has come since.
+    [[nodiscard]] bool unwake() noexcept {
+        if (must_cancel_) {
+            return false;
+        }
+        Node::unlink();
+        return true;
+    }
+
+    /// For an await that need not wait. True when there were many of those in a row: the task
+    /// should let the others have a turn.
+    [[nodiscard]] bool spend_ready() noexcept { return --ready_left_ == 0; }
+
     /// Takes a cancellation that nobody has delivered yet. Awaiters ask before they give a result:
     /// the cancellation beats it.
     [[nodiscard]] bool take_cancel() noexcept {
@@ -138,6 +152,7 @@ private:
     friend class LoopCore;
 
     static constexpr unsigned max_hops = 64;
+    static constexpr unsigned max_ready = 256;
 
     static void on_node(Node& node, NodeEvent event) noexcept;
     void step() noexcept;
@@ -152,6 +167,7 @@ private:
     std::uint64_t number_;
     unsigned cancel_requests_ = 0;
     unsigned hops_ = max_hops;
+    unsigned ready_left_ = max_ready;
     bool must_cancel_ = false;
     bool root_ended_ = false;
     bool started_ = false;
