@@ -1,6 +1,7 @@
 #include <muster/core/error.hpp>
 #include <muster/device/error.hpp>
 #include <muster/fleet/outcome.hpp>
+#include <muster/ssh/error.hpp>
 
 namespace muster::fleet {
 namespace {
@@ -15,6 +16,18 @@ FailureReport from_device_error(const device::DeviceError& error) {
     report.refused = failure.refused;
     // Until the first prompt nothing but the login has been sent.
     report.unreachable = failure.phase < device::Phase::prompt;
+    return report;
+}
+
+// For jobs that use the ssh room without a device's session.
+FailureReport from_ssh_error(const ssh::Error& error) {
+    FailureReport report;
+    report.phase = ssh::to_string(error.phase());
+    report.reason = error.reason();
+    report.remedy = error.remedy();
+    report.timed_out = error.kind() == ssh::ErrorKind::timeout;
+    report.refused = error.kind() == ssh::ErrorKind::authentication;
+    report.unreachable = error.phase() < ssh::Phase::channel;
     return report;
 }
 
@@ -55,6 +68,8 @@ FailureReport describe_failure(const std::exception_ptr& error, std::string_view
         std::rethrow_exception(error);
     } catch (const device::DeviceError& failed) {
         return from_device_error(failed);
+    } catch (const ssh::Error& failed) {
+        return from_ssh_error(failed);
     } catch (const TimeoutError& failed) {
         FailureReport report = from_text(phase, failed.what());
         report.timed_out = true;

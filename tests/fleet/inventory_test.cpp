@@ -5,6 +5,8 @@
 #include <doctest/doctest.h>
 
 #include <array>
+#include <iostream>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -282,6 +284,19 @@ TEST_CASE("a config.yaml names its files from its own folder") {
         "config.yaml", "inventory: {options: {host_file: inventory/h.yaml, group_file: "
                        "inventory/g.yaml}}\n");
     CHECK(Inventory::load(config).devices()[0].platform == "frr");
+}
+
+TEST_CASE("standard input is an inventory too") {
+    std::istringstream input("r1: {platform: linux}\nr2: {platform: linx}\n");
+    std::streambuf* const before = std::cin.rdbuf(input.rdbuf());
+    std::string error;
+    try {
+        (void)Inventory::load("-");
+    } catch (const InventoryError& refused) {
+        error = refused.what();
+    }
+    std::cin.rdbuf(before);
+    CHECK(error.starts_with("<stdin>:2:16: r2.platform: unknown platform 'linx'"));
 }
 
 TEST_CASE("text stays text") {

@@ -2,6 +2,7 @@
 #include <muster/device/error.hpp>
 #include <muster/fleet/event.hpp>
 #include <muster/fleet/outcome.hpp>
+#include <muster/ssh/error.hpp>
 
 #include <doctest/doctest.h>
 
@@ -11,7 +12,7 @@
 
 using muster::device::DeviceError;
 using muster::device::Failure;
-using muster::device::Phase;
+
 using muster::fleet::describe_failure;
 using muster::fleet::Event;
 using muster::fleet::FailureReport;
@@ -19,7 +20,7 @@ using muster::fleet::Outcome;
 
 namespace {
 
-FailureReport describe_device_error(Phase phase, bool refused = false) {
+FailureReport describe_device_error(muster::device::Phase phase, bool refused = false) {
     Failure failure;
     failure.device = "r1";
     failure.host = "192.0.2.1:22";
@@ -34,7 +35,7 @@ FailureReport describe_device_error(Phase phase, bool refused = false) {
 } // namespace
 
 TEST_CASE("a device error gives phase, reason and remedy") {
-    const FailureReport report = describe_device_error(Phase::connect);
+    const FailureReport report = describe_device_error(muster::device::Phase::connect);
     CHECK(report.phase == "connect");
     CHECK(report.reason == "no answer");
     CHECK(report.remedy == "is it plugged in?");
@@ -44,11 +45,32 @@ TEST_CASE("a device error gives phase, reason and remedy") {
 }
 
 TEST_CASE("a device is unreachable until its first prompt") {
-    CHECK(describe_device_error(Phase::resolve).unreachable);
-    CHECK(describe_device_error(Phase::authentication, true).unreachable);
-    CHECK(describe_device_error(Phase::authentication, true).refused);
-    CHECK_FALSE(describe_device_error(Phase::prompt).unreachable);
-    CHECK_FALSE(describe_device_error(Phase::command).unreachable);
+    CHECK(describe_device_error(muster::device::Phase::resolve).unreachable);
+    CHECK(describe_device_error(muster::device::Phase::authentication, true).unreachable);
+    CHECK(describe_device_error(muster::device::Phase::authentication, true).refused);
+    CHECK_FALSE(describe_device_error(muster::device::Phase::prompt).unreachable);
+    CHECK_FALSE(describe_device_error(muster::device::Phase::command).unreachable);
+}
+
+TEST_CASE("an error of the ssh room gives the same") {
+    const auto describe = [](muster::ssh::Phase phase, muster::ssh::ErrorKind kind) {
+        muster::ssh::Failure failure;
+        failure.host = "r1";
+        failure.phase = phase;
+        failure.kind = kind;
+        failure.reason = "refused";
+        failure.remedy = "ask";
+        return describe_failure(std::make_exception_ptr(muster::ssh::Error(failure)), "ignored");
+    };
+    using muster::ssh::ErrorKind;
+    using muster::ssh::Phase;
+    const FailureReport report = describe(Phase::authentication, ErrorKind::authentication);
+    CHECK(to_string(report) == "authentication: refused; ask");
+    CHECK(report.refused);
+    CHECK(report.unreachable);
+    CHECK_FALSE(report.timed_out);
+    CHECK(describe(Phase::key_exchange, ErrorKind::timeout).timed_out);
+    CHECK_FALSE(describe(Phase::channel, ErrorKind::connection_lost).unreachable);
 }
 
 TEST_CASE("other errors give their text in the phase the job was in") {
