@@ -112,9 +112,12 @@ private:
         addresses_ = co_await resolve(host_);
         for (std::size_t i = 0; i < addresses_.size(); ++i) {
             tcp::socket socket(get_running_loop().io_context());
-            const auto left = deadline - Clock::now();
+            // The last address has all the time that is left.
             const auto tries = static_cast<Clock::rep>(addresses_.size() - i);
-            const TimeLimit share = limit_.limited() ? TimeLimit(left / tries) : limit_;
+            const TimeLimit share = limit_.limited() && tries > 1
+                                        ? TimeLimit((deadline - Clock::now()) / tries)
+                                        : TimeLimit(std::nullopt);
+            current_ = addresses_[i].to_string();
             const error_code error = co_await try_one(socket, addresses_[i], share);
             if (!error) {
                 error_code ignored;
@@ -153,9 +156,10 @@ private:
             return {ConnectError::Kind::resolve,
                     "cannot resolve '" + host_ + "': no answer within " + limit};
         }
-        const std::string more = tried_.empty() ? "" : " (" + tried_ + ")";
-        return {ConnectError::Kind::timeout, "cannot connect to port " + std::to_string(port_) +
-                                                 ": no answer within " + limit + more};
+        const std::string more = tried_.empty() ? "" : "; " + tried_;
+        return {ConnectError::Kind::timeout, "cannot connect: " + current_ + " port " +
+                                                 std::to_string(port_) + ": no answer within " +
+                                                 limit + more};
     }
 
     std::string host_;
@@ -163,6 +167,7 @@ private:
     TimeLimit limit_;
     Addresses addresses_;
     std::string tried_;
+    std::string current_;
     ConnectError::Kind kind_ = ConnectError::Kind::other;
 };
 
