@@ -139,6 +139,7 @@ PromptMatch PromptMatcher::match_own(std::string_view body, char end) const {
         found.strength =
             position == 0 ? PromptMatch::Strength::certain : PromptMatch::Strength::likely;
         found.mode = shape.mode;
+        found.end = end;
         found.name = name_;
         found.position = position;
         return found;
@@ -169,48 +170,50 @@ PromptMatch PromptMatcher::match_shape(std::string_view body, char end) const {
     PromptMatch found;
     found.strength = PromptMatch::Strength::likely;
     found.mode = shape->mode;
+    found.end = end;
     found.name = parts.head.substr(begin);
     found.context = parts.context;
     found.position = begin;
     return found;
 }
 
-void PromptMatcher::complete_line(std::string_view line) {
+bool PromptMatcher::complete_line(std::string_view line) {
     if (name_.empty()) {
-        return;
+        return false;
     }
     if (own_line_) {
         if (drop_end(line).empty()) {
-            return;
+            return false;
         }
         if (is_log_line(line)) {
             own_line_.followed_by_log = true;
-            return;
+            return false;
         }
         own_line_ = PromptMatch{};
     }
     ++examined_;
     if (line.empty() || line.size() > max_tail || line.front() != name_.front()) {
-        return;
+        return false;
     }
     // Our prompt, alone or with a log message glued to it?
     const std::size_t end = static_cast<std::size_t>(
         std::ranges::find_if(line, [this](char c) { return is_end(c); }) - line.begin());
     examined_ += end;
     if (end == line.size()) {
-        return;
+        return false;
     }
     const std::string_view rest = drop_end(line.substr(end + 1));
     if (!rest.empty() && !is_log_line(rest)) {
-        return;
+        return false;
     }
     own_line_ = match_own(line.substr(0, end), line[end]);
     if (own_line_.strength != PromptMatch::Strength::certain) {
         own_line_ = PromptMatch{};
-        return;
+        return false;
     }
     own_line_.strength = PromptMatch::Strength::likely;
     own_line_.followed_by_log = !rest.empty();
+    return true;
 }
 
 void PromptMatcher::learn(const PromptMatch& match) {

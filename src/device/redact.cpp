@@ -100,6 +100,13 @@ std::string redact_line(std::string_view line) {
         if (value.begin == value.end) {
             return std::string(line);
         }
+        // `% No password set` is a device's message, not a secret.
+        constexpr std::array<std::string_view, 4> ordinary = {"set", "required", "is", "not"};
+        if (line.starts_with('%') &&
+            std::ranges::find(ordinary, line.substr(value.begin, value.end - value.begin)) !=
+                ordinary.end()) {
+            continue;
+        }
         return std::string(line.substr(0, value.begin)) + std::string(mask);
     }
     return std::string(line);

@@ -33,6 +33,8 @@ TEST_CASE("what follows a word that announces a secret is masked") {
         {"crypto key generate rsa", "crypto key generate rsa"},
         {"service password-encryption", "service password-encryption"},
         {"Password:", "Password:"},
+        {"% No password set", "% No password set"},
+        {"% Bad password hunter2", "% Bad password ***"},
         {"interface Ethernet0", "interface Ethernet0"},
         {"", ""},
         {"hostname r1\nenable password x\nend\n", "hostname r1\nenable password ***\nend\n"},

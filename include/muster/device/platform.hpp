@@ -136,6 +136,11 @@ struct Platform {
 
     std::vector<Transition> transitions;
     ConfigSyntax config_syntax = ConfigSyntax::cisco;
+    /// What the device says when it takes the lines that follow as text, without a prompt for each,
+    /// until they end as the command said: banners, certificates.
+    std::vector<Marker> text_begins;
+    /// Sent before a `?`, which would ask for help; empty: it would not.
+    std::string literal_next;
     /// Questions a configuration line may raise.
     std::vector<Answer> config_dialogue;
 

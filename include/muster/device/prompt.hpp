@@ -26,6 +26,8 @@ struct PromptMatch {
     std::string name;
     /// The text in parentheses: "config-if".
     std::string context;
+    /// The character the prompt ends with.
+    char end = 0;
     /// For platforms whose prompt shows it.
     std::optional<int> exit_status;
     /// Where the prompt begins in the last line; 0 also when log messages follow it.
@@ -52,7 +54,8 @@ public:
     [[nodiscard]] PromptMatch match(std::string_view last_line) const;
 
     /// Tells of a completed line, so that a prompt followed by nothing but log messages counts.
-    void complete_line(std::string_view line);
+    /// True when this line is the device's own prompt, alone or with a log message glued to it.
+    bool complete_line(std::string_view line);
 
     /// Forgets the lines so far: a command was sent.
     void forget_lines() noexcept { own_line_ = PromptMatch{}; }

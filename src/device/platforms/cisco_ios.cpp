@@ -59,6 +59,10 @@ Platform cisco_ios() {
         },
     };
 
+    p.text_begins = {{.text = "Enter TEXT message"},
+                     {.text = "Enter the certificate"},
+                     {.text = "Enter macro commands"}};
+    p.literal_next = "\x16";
     // The configuration file says what is wanted, so the answer is yes.
     p.config_dialogue = {
         {.question = "[confirm]"},

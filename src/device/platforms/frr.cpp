@@ -41,6 +41,7 @@ Platform frr() {
         },
     };
 
+    p.literal_next = "\x16";
     p.errors = {
         {.text = "% Unknown command"},
         {.text = "% Command incomplete"},
