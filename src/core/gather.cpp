@@ -132,7 +132,7 @@ public:
     }
 
     void await_resume() const {
-        if (suspended_ && (cancelled_ || task_->take_cancel())) {
+        if (suspended_ && (task_->take_cancel() || cancelled_)) {
             task_->throw_cancelled();
         }
     }

@@ -139,20 +139,19 @@ GatherPlace<T, KeepExceptions> gather_place(State& state) {
     }
 }
 
-/// gather(a, b, c): an awaiter that starts its children when it is awaited.
+/// Waits for the children of gather(a, b, c), which it starts.
 template <bool KeepExceptions, class... As>
-class [[nodiscard("gather() does nothing until it is awaited")]] GatherAll {
+class GatherAllAwaiter {
     static constexpr std::size_t count = sizeof...(As);
     static constexpr bool all_void = !KeepExceptions && count > 0 &&
                                      (std::is_void_v<typename Gatherable<As>::value_type> && ...);
 
 public:
-    template <class... Us>
-    explicit GatherAll(std::in_place_t, Us&&... awaitables)
-        : awaitables_(std::forward<Us>(awaitables)...), wait_(KeepExceptions) {}
+    explicit GatherAllAwaiter(std::tuple<As...>&& awaitables) noexcept
+        : awaitables_(std::move(awaitables)), wait_(KeepExceptions) {}
 
-    GatherAll(const GatherAll&) = delete;
-    GatherAll& operator=(const GatherAll&) = delete;
+    GatherAllAwaiter(const GatherAllAwaiter&) = delete;
+    GatherAllAwaiter& operator=(const GatherAllAwaiter&) = delete;
 
     [[nodiscard]] bool await_ready() const noexcept { return count == 0; }
 
@@ -204,18 +203,34 @@ private:
     GatherWait wait_;
 };
 
-/// gather(std::vector<...>): the same for a number of children known at run time.
+/// What gather(a, b, c) gives: movable, so that wait_for() and another gather() can take it.
+template <bool KeepExceptions, class... As>
+class [[nodiscard("gather() does nothing until it is awaited")]] GatherAll {
+public:
+    template <class... Us>
+    explicit GatherAll(std::in_place_t, Us&&... awaitables)
+        : awaitables_(std::forward<Us>(awaitables)...) {}
+
+    GatherAllAwaiter<KeepExceptions, As...> operator co_await() && noexcept {
+        return GatherAllAwaiter<KeepExceptions, As...>(std::move(awaitables_));
+    }
+
+private:
+    std::tuple<As...> awaitables_;
+};
+
+/// The same for a number of children known at run time.
 template <bool KeepExceptions, class A>
-class [[nodiscard("gather() does nothing until it is awaited")]] GatherVector {
+class GatherVectorAwaiter {
     using Kind = Gatherable<A>;
     using T = typename Kind::value_type;
 
 public:
-    explicit GatherVector(std::vector<A> awaitables)
+    explicit GatherVectorAwaiter(std::vector<A>&& awaitables) noexcept
         : awaitables_(std::move(awaitables)), wait_(KeepExceptions) {}
 
-    GatherVector(const GatherVector&) = delete;
-    GatherVector& operator=(const GatherVector&) = delete;
+    GatherVectorAwaiter(const GatherVectorAwaiter&) = delete;
+    GatherVectorAwaiter& operator=(const GatherVectorAwaiter&) = delete;
 
     [[nodiscard]] bool await_ready() const noexcept { return awaitables_.empty(); }
 
@@ -258,6 +273,21 @@ private:
     std::vector<Ref<typename Kind::State>> states_;
     std::unique_ptr<GatherChild[]> children_;
     GatherWait wait_;
+};
+
+/// What gather(std::vector<...>) gives.
+template <bool KeepExceptions, class A>
+class [[nodiscard("gather() does nothing until it is awaited")]] GatherVector {
+public:
+    explicit GatherVector(std::vector<A> awaitables) noexcept
+        : awaitables_(std::move(awaitables)) {}
+
+    GatherVectorAwaiter<KeepExceptions, A> operator co_await() && noexcept {
+        return GatherVectorAwaiter<KeepExceptions, A>(std::move(awaitables_));
+    }
+
+private:
+    std::vector<A> awaitables_;
 };
 
 template <class A>

@@ -12,8 +12,7 @@ namespace muster {
 namespace detail {
 
 /// Waits for a point in time, or for one turn.
-class [[nodiscard("a sleep does nothing until it is awaited")]] SleepAwaiter : public Waiter,
-                                                                               public TimerNode {
+class SleepAwaiter final : public Waiter, public TimerNode {
 public:
     explicit SleepAwaiter(Clock::duration delay) noexcept
         : TimerNode(&SleepAwaiter::on_node), delay_(delay) {}
@@ -38,7 +37,8 @@ public:
     }
 
     void await_resume() {
-        if (cancelled_ || task_->take_cancel()) [[unlikely]] {
+        // Asked in every case: a second request is part of the cancellation that ended the wait.
+        if (task_->take_cancel() || cancelled_) [[unlikely]] {
             task_->throw_cancelled();
         }
     }
@@ -59,18 +59,33 @@ private:
     bool cancelled_ = false;
 };
 
+/// What async_sleep() gives: movable, so that gather() and wait_for() can take it. Awaited once.
+class [[nodiscard("a sleep does nothing until it is awaited")]] Sleep {
+public:
+    explicit Sleep(Clock::duration delay) noexcept : delay_(delay) {}
+
+    explicit Sleep(Clock::time_point until) noexcept : until_(until), absolute_(true) {}
+
+    SleepAwaiter operator co_await() && noexcept {
+        return absolute_ ? SleepAwaiter(until_) : SleepAwaiter(delay_);
+    }
+
+private:
+    Clock::duration delay_{};
+    Clock::time_point until_{};
+    bool absolute_ = false;
+};
+
 } // namespace detail
 
 /// Pauses this task for at least `delay`; zero and less yield exactly one turn to the others
 /// (asyncio.sleep). Throws ValueError for NaN, CancelledError when cancelled.
 template <class Rep, class Period>
-detail::SleepAwaiter async_sleep(std::chrono::duration<Rep, Period> delay) {
-    return detail::SleepAwaiter(detail::to_duration(delay));
+detail::Sleep async_sleep(std::chrono::duration<Rep, Period> delay) {
+    return detail::Sleep(detail::to_duration(delay));
 }
 
 /// Pauses this task until `when`; a time that has passed yields exactly one turn.
-inline detail::SleepAwaiter async_sleep_until(Clock::time_point when) {
-    return detail::SleepAwaiter(when);
-}
+inline detail::Sleep async_sleep_until(Clock::time_point when) { return detail::Sleep(when); }
 
 } // namespace muster

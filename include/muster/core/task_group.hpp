@@ -100,14 +100,13 @@ private:
 /// Runs a function's coroutine in the current task and waits for the tasks it started; see
 /// task_group().
 template <class F>
-class [[nodiscard("task_group() does nothing until it is awaited")]] TaskGroupAwaiter {
+class TaskGroupAwaiter {
     using Body = std::invoke_result_t<F&, TaskGroup&>;
     static_assert(detail::is_coro<Body>, "task_group() takes a function that gives a Coro");
     using T = typename Body::value_type;
 
 public:
-    template <class U>
-    TaskGroupAwaiter(std::in_place_t, U&& function) : function_(std::forward<U>(function)) {}
+    explicit TaskGroupAwaiter(F&& function) : function_(std::move(function)) {}
 
     TaskGroupAwaiter(const TaskGroupAwaiter&) = delete;
     TaskGroupAwaiter& operator=(const TaskGroupAwaiter&) = delete;
@@ -144,13 +143,26 @@ private:
     std::optional<detail::CoroAwaiter<T>> body_;
 };
 
+/// What task_group() gives: movable, so that gather() and wait_for() can take it. Awaited once.
+template <class F>
+class [[nodiscard("task_group() does nothing until it is awaited")]] TaskGroupBlock {
+public:
+    template <class U>
+    TaskGroupBlock(std::in_place_t, U&& function) : function_(std::forward<U>(function)) {}
+
+    TaskGroupAwaiter<F> operator co_await() && { return TaskGroupAwaiter<F>(std::move(function_)); }
+
+private:
+    F function_;
+};
+
 /// Runs `function(TaskGroup&)`, which gives a Coro, in this task, then waits for all tasks the
 /// group has started; its result is the function's. When a task fails, the others and the function
 /// are cancelled and waited for, and ExceptionGroup is thrown with all errors in order
 /// (asyncio.TaskGroup). The function is kept alive meanwhile: a capturing lambda is safe.
 template <class F>
 auto task_group(F&& function) {
-    return TaskGroupAwaiter<std::decay_t<F>>(std::in_place, std::forward<F>(function));
+    return TaskGroupBlock<std::decay_t<F>>(std::in_place, std::forward<F>(function));
 }
 
 } // namespace muster

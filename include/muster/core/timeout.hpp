@@ -60,7 +60,7 @@ private:
 
 /// Runs a function's coroutine in the current task under a deadline; see timeout().
 template <class F>
-class [[nodiscard("timeout() does nothing until it is awaited")]] TimeoutAwaiter {
+class TimeoutAwaiter {
     static constexpr bool takes_timeout = std::is_invocable_v<F&, Timeout&>;
 
     static auto call(F& function, Timeout& timeout) {
@@ -76,9 +76,9 @@ class [[nodiscard("timeout() does nothing until it is awaited")]] TimeoutAwaiter
     using T = typename Body::value_type;
 
 public:
-    template <class Deadline, class U>
-    TimeoutAwaiter(Deadline deadline, U&& function)
-        : timeout_(deadline), function_(std::forward<U>(function)) {}
+    template <class Deadline>
+    TimeoutAwaiter(Deadline deadline, F&& function)
+        : timeout_(deadline), function_(std::move(function)) {}
 
     TimeoutAwaiter(const TimeoutAwaiter&) = delete;
     TimeoutAwaiter& operator=(const TimeoutAwaiter&) = delete;
@@ -107,19 +107,37 @@ private:
     std::optional<detail::CoroAwaiter<T>> body_;
 };
 
+/// What timeout() gives: movable, so that gather() and wait_for() can take it. Awaited once.
+template <class Deadline, class F>
+class [[nodiscard("timeout() does nothing until it is awaited")]] TimeoutBlock {
+public:
+    template <class U>
+    TimeoutBlock(Deadline deadline, U&& function)
+        : deadline_(deadline), function_(std::forward<U>(function)) {}
+
+    TimeoutAwaiter<F> operator co_await() && {
+        return TimeoutAwaiter<F>(deadline_, std::move(function_));
+    }
+
+private:
+    Deadline deadline_;
+    F function_;
+};
+
 /// Runs `function()` or `function(Timeout&)`, which gives a Coro, in this task for at most `limit`,
 /// counted from the await; std::nullopt is no limit. When the time is up, the coroutine is
 /// cancelled, waited for, and TimeoutError thrown (asyncio.timeout). The function is kept alive
 /// meanwhile: a capturing lambda is safe.
 template <class F>
 auto timeout(TimeLimit limit, F&& function) {
-    return TimeoutAwaiter<std::decay_t<F>>(limit, std::forward<F>(function));
+    return TimeoutBlock<TimeLimit, std::decay_t<F>>(limit, std::forward<F>(function));
 }
 
 /// The same with a point in time (asyncio.timeout_at).
 template <class F>
 auto timeout_at(std::optional<Clock::time_point> when, F&& function) {
-    return TimeoutAwaiter<std::decay_t<F>>(when, std::forward<F>(function));
+    return TimeoutBlock<std::optional<Clock::time_point>, std::decay_t<F>>(
+        when, std::forward<F>(function));
 }
 
 namespace detail {
