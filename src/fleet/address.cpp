@@ -66,8 +66,9 @@ void check_name(std::string_view host) {
 
 std::uint16_t parse_port(std::string_view text) {
     unsigned port = 0;
-    const char* end = text.data() + text.size();
-    const auto [stop, error] = std::from_chars(text.data(), end, port);
+    const char* begin = text.data();
+    const char* end = begin + text.size();
+    const auto [stop, error] = std::from_chars(begin, end, port);
     if (error == std::errc::result_out_of_range ||
         (error == std::errc{} && stop == end && (port == 0 || port > 65535))) {
         throw ValueError(quoted(text) + " is out of range; a port is 1 to 65535");

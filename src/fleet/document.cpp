@@ -48,7 +48,7 @@ public:
     void OnDocumentEnd() override {}
 
     void OnNull(const YAML::Mark& mark, YAML::anchor_t anchor) override {
-        auto node = std::make_shared<Node>();
+        auto node = std::make_shared<TreeNode>();
         node->where = at(mark);
         add(std::move(node), anchor);
     }
@@ -63,8 +63,8 @@ public:
 
     void OnScalar(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                   const std::string& value) override {
-        auto node = std::make_shared<Node>();
-        node->kind = Node::Kind::text;
+        auto node = std::make_shared<TreeNode>();
+        node->kind = TreeNode::Kind::text;
         node->where = at(mark);
         node->text = value;
         node->plain = tag == "?";
@@ -76,14 +76,14 @@ public:
 
     void OnSequenceStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                          YAML::EmitterStyle::value) override {
-        open(Node::Kind::list, mark, tag, anchor);
+        open(TreeNode::Kind::list, mark, tag, anchor);
     }
 
     void OnSequenceEnd() override { close(); }
 
     void OnMapStart(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor,
                     YAML::EmitterStyle::value) override {
-        open(Node::Kind::map, mark, tag, anchor);
+        open(TreeNode::Kind::map, mark, tag, anchor);
     }
 
     void OnMapEnd() override {
@@ -93,7 +93,7 @@ public:
 
 private:
     struct Frame {
-        std::shared_ptr<Node> node;
+        std::shared_ptr<TreeNode> node;
         YAML::anchor_t anchor = 0;
         // A mapping's key that waits for its value.
         std::optional<Entry> pending;
@@ -105,12 +105,12 @@ private:
         return {file_, mark.line + 1, mark.column + 1};
     }
 
-    void open(Node::Kind kind, const YAML::Mark& mark, const std::string& tag,
+    void open(TreeNode::Kind kind, const YAML::Mark& mark, const std::string& tag,
               YAML::anchor_t anchor) {
         if (!is_standard_tag(tag)) {
             fail(at(mark), {}, "the tag " + tag + " is not known");
         }
-        auto node = std::make_shared<Node>();
+        auto node = std::make_shared<TreeNode>();
         node->kind = kind;
         node->where = at(mark);
         stack_.push_back({std::move(node), anchor, {}, {}});
@@ -122,7 +122,7 @@ private:
         add(std::move(frame.node), frame.anchor);
     }
 
-    void add(std::shared_ptr<Node> node, YAML::anchor_t anchor) {
+    void add(std::shared_ptr<TreeNode> node, YAML::anchor_t anchor) {
         if (anchor != 0) {
             anchors_[anchor] = node;
         }
@@ -160,7 +160,7 @@ private:
     }
 
     // `<<: *base` or `<<: [*first, *second]`: own keys win, then earlier sources.
-    void merge(Node& map) const {
+    void merge(TreeNode& map) const {
         for (std::size_t i = 0; i < map.entries.size(); ++i) {
             if (map.entries[i].key != merge_key) {
                 continue;
@@ -189,7 +189,7 @@ private:
     Problems* problems_;
     std::vector<Frame> stack_;
     std::map<YAML::anchor_t, NodePtr> anchors_;
-    std::shared_ptr<Node> empty_ = std::make_shared<Node>();
+    std::shared_ptr<TreeNode> empty_ = std::make_shared<TreeNode>();
     NodePtr root_ = empty_;
     int documents_ = 0;
 };
@@ -266,7 +266,7 @@ std::string remedy(std::string_view text, int line) {
 
 } // namespace
 
-const Node* Node::find(std::string_view key) const noexcept {
+const TreeNode* TreeNode::find(std::string_view key) const noexcept {
     for (const Entry& entry : entries) {
         if (entry.key == key) {
             return entry.value.get();
@@ -275,7 +275,7 @@ const Node* Node::find(std::string_view key) const noexcept {
     return nullptr;
 }
 
-std::string_view Node::kind_name() const noexcept {
+std::string_view TreeNode::kind_name() const noexcept {
     switch (kind) {
     case Kind::null:
         return "empty";

@@ -10,8 +10,8 @@
 
 namespace muster::fleet::detail {
 
-struct Node;
-using NodePtr = std::shared_ptr<const Node>;
+struct TreeNode;
+using NodePtr = std::shared_ptr<const TreeNode>;
 
 /// One `key: value` of a mapping.
 struct Entry {
@@ -22,7 +22,7 @@ struct Entry {
 
 /// A value. Anchors are resolved (an alias shares its target's node) and merge keys (`<<`) are
 /// folded into `entries`, behind the mapping's own.
-struct Node {
+struct TreeNode {
     enum class Kind : std::uint8_t { null, text, list, map };
 
     Kind kind = Kind::null;
@@ -45,7 +45,7 @@ struct Node {
     [[nodiscard]] bool is_map() const noexcept { return kind == Kind::map; }
 
     /// The value of `key` in a mapping, or nullptr.
-    [[nodiscard]] const Node* find(std::string_view key) const noexcept;
+    [[nodiscard]] const TreeNode* find(std::string_view key) const noexcept;
 
     /// "a list", "a mapping", "empty" or "text": for messages.
     [[nodiscard]] std::string_view kind_name() const noexcept;

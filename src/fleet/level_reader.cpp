@@ -96,7 +96,7 @@ std::string canonical(Field field, const std::string& text) {
 }
 
 // What to say of a list or mapping where text belongs.
-std::string wrong_kind(Field field, const Node& value) {
+std::string wrong_kind(Field field, const TreeNode& value) {
     if (field == Field::host && value.is_list()) {
         return "is a list; an address in brackets needs quotes: \"[::1]:22\"";
     }
@@ -108,7 +108,7 @@ std::string wrong_kind(Field field, const Node& value) {
 
 } // namespace
 
-void LevelReader::read_field(Layer& layer, Field field, const Node& value,
+void LevelReader::read_field(Layer& layer, Field field, const TreeNode& value,
                              const std::string& path) const {
     if (value.is_null()) {
         return;
@@ -125,7 +125,7 @@ void LevelReader::read_field(Layer& layer, Field field, const Node& value,
                              : "the tag " + value.tag + " is not known");
         return;
     }
-    const auto set = [&](Field target, std::string text) {
+    const auto set = [&](Field target, const std::string& text) {
         const auto [place, is_new] = layer.try_emplace(target, Value{text, value.where, path});
         if (!is_new && place->second.text != text) {
             const std::string what =
@@ -150,8 +150,8 @@ void LevelReader::read_field(Layer& layer, Field field, const Node& value,
     }
 }
 
-void LevelReader::read_groups(Level& level, const Node& value, const std::string& path) const {
-    const auto add = [&](const Node& item) {
+void LevelReader::read_groups(Level& level, const TreeNode& value, const std::string& path) const {
+    const auto add = [&](const TreeNode& item) {
         if (!item.is_text() || item.text.empty()) {
             problems_->add(item.where, path,
                            "must be names of groups, and this is " + std::string(item.kind_name()));
@@ -176,7 +176,7 @@ void LevelReader::read_groups(Level& level, const Node& value, const std::string
     }
 }
 
-void LevelReader::read_data(Level& level, const Node& value, const std::string& path) const {
+void LevelReader::read_data(Level& level, const TreeNode& value, const std::string& path) const {
     if (value.is_null()) {
         return;
     }
@@ -188,7 +188,7 @@ void LevelReader::read_data(Level& level, const Node& value, const std::string& 
     level.data.insert(level.data.end(), value.entries.begin(), value.entries.end());
 }
 
-Level LevelReader::read(const std::string& name, const Where& where, const Node& node) const {
+Level LevelReader::read(const std::string& name, const Where& where, const TreeNode& node) const {
     Level level;
     level.name = name;
     level.where = where;
@@ -232,7 +232,8 @@ Level LevelReader::read(const std::string& name, const Where& where, const Node&
     return level;
 }
 
-void LevelReader::read_connections(Level& level, const Node& value, const std::string& path) const {
+void LevelReader::read_connections(Level& level, const TreeNode& value,
+                                   const std::string& path) const {
     if (value.is_null()) {
         return;
     }
@@ -252,7 +253,7 @@ void LevelReader::read_connections(Level& level, const Node& value, const std::s
     }
 }
 
-void LevelReader::read_connection(Level& level, const std::string& plugin, const Node& value,
+void LevelReader::read_connection(Level& level, const std::string& plugin, const TreeNode& value,
                                   const std::string& path) const {
     if (value.is_null()) {
         return;
@@ -288,7 +289,7 @@ void LevelReader::read_connection(Level& level, const std::string& plugin, const
     }
 }
 
-void LevelReader::read_extras(Layer& layer, const std::string& plugin, const Node& value,
+void LevelReader::read_extras(Layer& layer, const std::string& plugin, const TreeNode& value,
                               const std::string& path) const {
     if (!value.is_map()) {
         problems_->add(value.where, path,
@@ -318,7 +319,7 @@ void LevelReader::read_extras(Layer& layer, const std::string& plugin, const Nod
 
 // Another library's arguments: it may know more than is known of it here, so that what is unknown
 // is named in the warnings and no error.
-void LevelReader::read_foreign(Layer& layer, std::span<const KeyRule> rules, const Node& value,
+void LevelReader::read_foreign(Layer& layer, std::span<const KeyRule> rules, const TreeNode& value,
                                const std::string& path, const std::string& ignored_as) const {
     for (const Entry& entry : value.entries) {
         const KeyRule* rule = find_rule(rules, entry.key);

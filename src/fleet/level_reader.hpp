@@ -17,24 +17,26 @@ public:
 
     /// A mapping of device keys, with groups, data and connection_options. `name` also leads the
     /// paths in messages. A null node is an empty mapping.
-    [[nodiscard]] Level read(const std::string& name, const Where& where, const Node& node) const;
+    [[nodiscard]] Level read(const std::string& name, const Where& where,
+                             const TreeNode& node) const;
 
     /// One value into a layer: checks its type and domain. Null is left out: it inherits.
-    void read_field(Layer& layer, Field field, const Node& value, const std::string& path) const;
+    void read_field(Layer& layer, Field field, const TreeNode& value,
+                    const std::string& path) const;
 
     /// A list of group names, or a single one.
-    void read_groups(Level& level, const Node& value, const std::string& path) const;
+    void read_groups(Level& level, const TreeNode& value, const std::string& path) const;
 
     /// Adds to `level.data`; anything but a mapping is a problem.
-    void read_data(Level& level, const Node& value, const std::string& path) const;
+    void read_data(Level& level, const TreeNode& value, const std::string& path) const;
 
 private:
-    void read_connections(Level& level, const Node& value, const std::string& path) const;
-    void read_connection(Level& level, const std::string& plugin, const Node& value,
+    void read_connections(Level& level, const TreeNode& value, const std::string& path) const;
+    void read_connection(Level& level, const std::string& plugin, const TreeNode& value,
                          const std::string& path) const;
-    void read_extras(Layer& layer, const std::string& plugin, const Node& value,
+    void read_extras(Layer& layer, const std::string& plugin, const TreeNode& value,
                      const std::string& path) const;
-    void read_foreign(Layer& layer, std::span<const KeyRule> rules, const Node& value,
+    void read_foreign(Layer& layer, std::span<const KeyRule> rules, const TreeNode& value,
                       const std::string& path, const std::string& ignored_as) const;
 
     Source* source_;

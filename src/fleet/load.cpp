@@ -36,7 +36,7 @@ std::string read_or_fail(const std::string& path) {
 
 std::optional<fs::path> find_file(const fs::path& folder, const std::string& stem) {
     for (const std::string_view extension : extensions) {
-        const fs::path path = folder / (stem + std::string(extension));
+        fs::path path = folder / (stem + std::string(extension));
         if (fs::is_regular_file(path)) {
             return path;
         }
@@ -44,18 +44,18 @@ std::optional<fs::path> find_file(const fs::path& folder, const std::string& ste
     return std::nullopt;
 }
 
-bool has_any_key(const Node& node, std::initializer_list<std::string_view> keys) {
+bool has_any_key(const TreeNode& node, std::initializer_list<std::string_view> keys) {
     return node.is_map() && std::any_of(keys.begin(), keys.end(), [&](std::string_view key) {
                return node.find(key) != nullptr;
            });
 }
 
-bool any_device_has(const Node& root, std::initializer_list<std::string_view> keys) {
+bool any_device_has(const TreeNode& root, std::initializer_list<std::string_view> keys) {
     return std::any_of(root.entries.begin(), root.entries.end(),
                        [&](const Entry& entry) { return has_any_key(*entry.value, keys); });
 }
 
-Form form_of(const Node& root) {
+Form form_of(const TreeNode& root) {
     if (root.is_list()) {
         return Form::netmiko;
     }
@@ -68,16 +68,16 @@ Form form_of(const Node& root) {
     if (root.find("_meta") != nullptr) {
         return Form::ansible;
     }
-    const Node* all = root.find("all");
+    const TreeNode* all = root.find("all");
     if (all != nullptr && has_any_key(*all, {"hosts", "children"})) {
         fail(root.where, {},
              "is an Ansible inventory; give what 'ansible-inventory --list' prints for it");
     }
-    const Node* hosts = root.find("hosts");
+    const TreeNode* hosts = root.find("hosts");
     if (hosts != nullptr && !has_any_key(*hosts, {"host", "ip", "hostname", "device_type"})) {
         return Form::combined;
     }
-    const Node* inventory = root.find("inventory");
+    const TreeNode* inventory = root.find("inventory");
     if (inventory != nullptr && has_any_key(*inventory, {"plugin", "options"})) {
         return Form::nornir_config;
     }
@@ -151,7 +151,7 @@ private:
         }
     }
 
-    void read_root(const Node& root) {
+    void read_root(const TreeNode& root) {
         switch (form_of(root)) {
         case Form::netmiko:
             read_netmiko(loaded_.source, root, *problems_);
@@ -172,12 +172,12 @@ private:
     }
 
     // nornir's config.yaml: only its inventory part matters here.
-    void read_config(const Node& root) {
-        const Node* inventory = root.find("inventory");
+    void read_config(const TreeNode& root) {
+        const TreeNode* inventory = root.find("inventory");
         if (inventory == nullptr || !inventory->is_map()) {
             fail(root.where, "inventory", "is missing: a config.yaml names the files of its hosts");
         }
-        const Node* plugin = inventory->find("plugin");
+        const TreeNode* plugin = inventory->find("plugin");
         if (plugin != nullptr && plugin->is_text() && plugin->text != "SimpleInventory" &&
             plugin->text != "YAMLInventory") {
             fail(plugin->where, "inventory.plugin",
@@ -188,7 +188,7 @@ private:
         std::string defaults = "defaults.yaml";
         bool groups_named = false;
         bool defaults_named = false;
-        const Node* options = inventory->find("options");
+        const TreeNode* options = inventory->find("options");
         if (options != nullptr && options->is_map()) {
             for (const Entry& entry : options->entries) {
                 const std::string path = "inventory.options." + entry.key;

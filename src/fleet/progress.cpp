@@ -76,9 +76,9 @@ std::string Progress::line(Clock::duration now) const {
     if (running_ > 0) {
         text += ", " + std::to_string(running_) + " running";
     }
-    const double speed = rate(now);
-    if (speed > 0 && done_ < total_) {
-        text += ", " + number(speed, 1) + "/s, " + to_words(*time_left(now)) + " left";
+    const auto left = time_left(now);
+    if (left && done_ < total_) {
+        text += ", " + number(rate(now), 1) + "/s, " + to_words(*left) + " left";
     }
     return text;
 }

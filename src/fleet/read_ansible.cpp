@@ -14,14 +14,14 @@ const std::string ansible_prefix = "ansible_";
 // Groups every inventory has; they say nothing.
 bool is_implicit(const std::string& group) { return group == "all" || group == "ungrouped"; }
 
-bool is_true(const Node* value) {
+bool is_true(const TreeNode* value) {
     return value != nullptr && value->is_text() &&
            (value->text == "true" || value->text == "True" || value->text == "yes");
 }
 
 // Ansible names a platform by the collection that serves it (`cisco.nxos.nxos`), and a Linux host
 // by nothing at all.
-void read_network_os(Layer& layer, const Node& value, const std::string& path,
+void read_network_os(Layer& layer, const TreeNode& value, const std::string& path,
                      const LevelReader& reader) {
     reader.read_field(layer, Field::platform, value, path);
     const auto platform = layer.find(Field::platform);
@@ -36,7 +36,7 @@ public:
     AnsibleReader(Source& source, Problems& problems)
         : source_(&source), problems_(&problems), reader_(source, problems) {}
 
-    void read(const Node& root) {
+    void read(const TreeNode& root) {
         read_hosts(root);
         for (const Entry& entry : root.entries) {
             if (entry.key != "_meta" && entry.value->is_map()) {
@@ -52,9 +52,9 @@ public:
     }
 
 private:
-    void read_hosts(const Node& root) {
-        const Node* meta = root.find("_meta");
-        const Node* variables =
+    void read_hosts(const TreeNode& root) {
+        const TreeNode* meta = root.find("_meta");
+        const TreeNode* variables =
             meta != nullptr && meta->is_map() ? meta->find("hostvars") : nullptr;
         if (variables != nullptr && variables->is_map()) {
             for (const Entry& entry : variables->entries) {
@@ -75,7 +75,7 @@ private:
         return source_->hosts[place->second];
     }
 
-    void read_group(const Entry& group, const Node& root) {
+    void read_group(const Entry& group, const TreeNode& root) {
         Level level;
         level.name = group.key;
         level.where = group.key_where;
@@ -95,7 +95,7 @@ private:
             return;
         }
         for (const Entry& parent : root.entries) {
-            const Node* children =
+            const TreeNode* children =
                 parent.value->is_map() ? parent.value->find("children") : nullptr;
             if (children == nullptr || is_implicit(parent.key)) {
                 continue;
@@ -109,7 +109,7 @@ private:
         source_->groups.push_back(std::move(level));
     }
 
-    void read_variables(Level& level, const Node& variables) {
+    void read_variables(Level& level, const TreeNode& variables) {
         if (level.name.empty()) {
             level.name = "all";
         }
@@ -144,7 +144,7 @@ private:
         }
     }
 
-    void read_connection(Layer& layer, const Node& variables, const Entry& entry,
+    void read_connection(Layer& layer, const TreeNode& variables, const Entry& entry,
                          const std::string& path) {
         if (!entry.value->is_text()) {
             return;
@@ -174,7 +174,7 @@ private:
 
 } // namespace
 
-void read_ansible(Source& source, const Node& root, Problems& problems) {
+void read_ansible(Source& source, const TreeNode& root, Problems& problems) {
     AnsibleReader(source, problems).read(root);
 }
 

@@ -15,8 +15,8 @@ bool is_template(const std::string& name) {
     return hidden || name.starts_with("x-");
 }
 
-void check_meta(const Node& meta, Problems& problems) {
-    const Node* encryption = meta.is_map() ? meta.find("encryption") : nullptr;
+void check_meta(const TreeNode& meta, Problems& problems) {
+    const TreeNode* encryption = meta.is_map() ? meta.find("encryption") : nullptr;
     const bool encrypted = encryption != nullptr && encryption->is_text() &&
                            (encryption->text == "true" || encryption->text == "True");
     if (encrypted) {
@@ -27,9 +27,9 @@ void check_meta(const Node& meta, Problems& problems) {
 }
 
 // In a list a device is called by its `name`, or else as its host is written.
-std::string name_in_list(const Node& device, std::size_t index) {
+std::string name_in_list(const TreeNode& device, std::size_t index) {
     for (const char* key : {"name", "host", "ip", "hostname"}) {
-        const Node* value = device.find(key);
+        const TreeNode* value = device.find(key);
         if (value != nullptr && value->is_text() && !value->text.empty()) {
             return value->text;
         }
@@ -37,11 +37,11 @@ std::string name_in_list(const Node& device, std::size_t index) {
     return "device " + std::to_string(index + 1);
 }
 
-void read_list(Source& source, const Node& root, Problems& problems) {
+void read_list(Source& source, const TreeNode& root, Problems& problems) {
     const LevelReader reader(source, problems);
     std::unordered_map<std::string, int> lines;
     for (std::size_t i = 0; i < root.items.size(); ++i) {
-        const Node& item = *root.items[i];
+        const TreeNode& item = *root.items[i];
         if (!item.is_map()) {
             problems.add(item.where, {},
                          "a device must be a mapping, and this is " +
@@ -80,7 +80,7 @@ void read_members(Source& source, const Entry& group, Problems& problems,
     }
 }
 
-void read_mapping(Source& source, const Node& root, Problems& problems) {
+void read_mapping(Source& source, const TreeNode& root, Problems& problems) {
     const LevelReader reader(source, problems);
     std::unordered_map<std::string, std::size_t> devices;
     std::vector<std::string> names;
@@ -102,7 +102,7 @@ void read_mapping(Source& source, const Node& root, Problems& problems) {
 
 } // namespace
 
-void read_netmiko(Source& source, const Node& root, Problems& problems) {
+void read_netmiko(Source& source, const TreeNode& root, Problems& problems) {
     source.groups_are_described = false;
     if (root.is_list()) {
         read_list(source, root, problems);

@@ -5,7 +5,7 @@
 namespace muster::fleet::detail {
 namespace {
 
-void read_levels(std::vector<Level>& levels, Source& source, const Node& root, const char* what,
+void read_levels(std::vector<Level>& levels, Source& source, const TreeNode& root, const char* what,
                  Problems& problems) {
     if (root.is_null()) {
         return;
@@ -23,22 +23,22 @@ void read_levels(std::vector<Level>& levels, Source& source, const Node& root, c
 
 } // namespace
 
-void read_nornir_hosts(Source& source, const Node& root, Problems& problems) {
+void read_nornir_hosts(Source& source, const TreeNode& root, Problems& problems) {
     read_levels(source.hosts, source, root, "hosts", problems);
 }
 
-void read_nornir_groups(Source& source, const Node& root, Problems& problems) {
+void read_nornir_groups(Source& source, const TreeNode& root, Problems& problems) {
     read_levels(source.groups, source, root, "groups", problems);
 }
 
-void read_nornir_defaults(Source& source, const Node& root, Problems& problems) {
+void read_nornir_defaults(Source& source, const TreeNode& root, Problems& problems) {
     source.defaults = LevelReader(source, problems).read("defaults", root.where, root);
     for (const GroupName& group : source.defaults.groups) {
         problems.add(group.where, group.field, "the defaults can't be in a group");
     }
 }
 
-void read_combined(Source& source, const Node& root, Problems& problems) {
+void read_combined(Source& source, const TreeNode& root, Problems& problems) {
     for (const Entry& entry : root.entries) {
         if (entry.key == "hosts") {
             read_nornir_hosts(source, *entry.value, problems);

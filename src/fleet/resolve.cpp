@@ -158,14 +158,15 @@ private:
             const Layer* extras = nullptr;
             Layer fields;
             for (const Level* level : chain.levels) {
-                const auto connection = level->connections.find(plugin);
-                if (connection == level->connections.end()) {
+                const auto found = level->connections.find(plugin);
+                if (found == level->connections.end()) {
                     continue;
                 }
-                if (extras == nullptr && connection->second.extras) {
-                    extras = &*connection->second.extras;
+                const Connection& connection = found->second;
+                if (extras == nullptr && connection.extras) {
+                    extras = &*connection.extras;
                 }
-                fields.insert(connection->second.fields.begin(), connection->second.fields.end());
+                fields.insert(connection.fields.begin(), connection.fields.end());
             }
             if (extras != nullptr) {
                 merged = *extras;

@@ -117,11 +117,10 @@ private:
     }
 
     [[nodiscard]] Clock::duration start_interval() const {
-        if (!options_->connects_per_second) {
-            return Clock::duration::zero();
-        }
-        return std::chrono::duration_cast<Clock::duration>(
-            std::chrono::duration<double>(1 / *options_->connects_per_second));
+        const std::optional<double>& rate = options_->connects_per_second;
+        return rate ? std::chrono::duration_cast<Clock::duration>(
+                          std::chrono::duration<double>(1 / *rate))
+                    : Clock::duration::zero();
     }
 
     // Until a device has finished or the control was used, but no longer than `limit`.

@@ -36,6 +36,7 @@ void drop_line_end(std::string& text) {
 }
 
 Secret from_environment(const std::string& name) {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing in muster changes the environment
     const char* value = std::getenv(name.c_str());
     if (value == nullptr) {
         throw ValueError("the environment variable " + name + " is not set");

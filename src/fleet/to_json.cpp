@@ -8,7 +8,7 @@
 namespace muster::fleet::detail {
 namespace {
 
-nlohmann::json scalar(const Node& node) {
+nlohmann::json scalar(const TreeNode& node) {
     const std::string& text = node.text;
     if (!node.tag.empty() && !node.tag.starts_with("tag:yaml.org,2002:")) {
         fail(node.where, {}, "the tag " + node.tag + " is not known");
@@ -44,24 +44,24 @@ nlohmann::json scalar(const Node& node) {
 
 } // namespace
 
-nlohmann::json to_json(const Node& node, std::size_t& budget) {
+nlohmann::json to_json(const TreeNode& node, std::size_t& budget) {
     if (budget == 0) {
         throw ValueError("the data is too large; are there aliases of aliases?");
     }
     --budget;
     switch (node.kind) {
-    case Node::Kind::null:
+    case TreeNode::Kind::null:
         return nullptr;
-    case Node::Kind::text:
+    case TreeNode::Kind::text:
         return scalar(node);
-    case Node::Kind::list: {
+    case TreeNode::Kind::list: {
         nlohmann::json list = nlohmann::json::array();
         for (const NodePtr& item : node.items) {
             list.push_back(to_json(*item, budget));
         }
         return list;
     }
-    case Node::Kind::map: {
+    case TreeNode::Kind::map: {
         nlohmann::json map = nlohmann::json::object();
         for (const Entry& entry : node.entries) {
             map[entry.key] = to_json(*entry.value, budget);

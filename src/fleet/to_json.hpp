@@ -12,6 +12,6 @@ namespace muster::fleet::detail {
 /// as it is written: `10` is a number, `1.10`, `012` and `1e3` are text. `budget` is the number of
 /// values still allowed, which bounds what aliases of aliases can blow up; throws ValueError when
 /// it is spent, InventoryError for an unknown tag.
-[[nodiscard]] nlohmann::json to_json(const Node& node, std::size_t& budget);
+[[nodiscard]] nlohmann::json to_json(const TreeNode& node, std::size_t& budget);
 
 } // namespace muster::fleet::detail

@@ -10,7 +10,6 @@
 #include <string>
 #include <vector>
 
-using fleet_test::error_of;
 using fleet_test::only_device;
 using fleet_test::TemporaryFolder;
 using muster::ValueError;

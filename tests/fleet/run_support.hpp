@@ -7,6 +7,7 @@
 #include <chrono>
 #include <functional>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -39,8 +40,19 @@ T run_virtual(muster::Coro<T> main) {
             result.emplace(co_await std::move(main));
         };
         muster::testing::run_virtual(store());
+        if (!result) {
+            throw std::logic_error("the coroutine gave nothing");
+        }
         return std::move(*result);
     }
+}
+
+/// Why a device failed; throws if it did not.
+inline const muster::fleet::FailureReport& failure_of(const muster::fleet::DeviceOutcome& outcome) {
+    if (!outcome.failure) {
+        throw std::logic_error(outcome.device + " has not failed");
+    }
+    return *outcome.failure;
 }
 
 /// "started", the phase, or how it ended.
