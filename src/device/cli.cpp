@@ -1,4 +1,5 @@
 #include "config_push.hpp"
+#include "platform_of.hpp"
 #include "session.hpp"
 #include "ssh_terminal.hpp"
 #include "verdict.hpp"
@@ -8,27 +9,6 @@
 #include <utility>
 
 namespace muster::device {
-
-namespace {
-
-/// The platform of a device; DeviceError when it is unknown.
-const Platform& platform_of(const Device& device) {
-    const Platform* platform = find_platform(device.platform);
-    if (platform == nullptr) {
-        std::string names;
-        for (const std::string_view name : platform_names()) {
-            names += (names.empty() ? "" : ", ") + std::string(name);
-        }
-        throw DeviceError({.device = device.name,
-                           .host = endpoint(device),
-                           .phase = Phase::connect,
-                           .reason = "nothing is known of the platform `" + device.platform + "`",
-                           .remedy = "use one of: " + names});
-    }
-    return *platform;
-}
-
-} // namespace
 
 PhaseTimeouts limits_for(const Device& device, const Platform& platform,
                          const TimeoutOverrides& overrides) {
