@@ -79,8 +79,9 @@ void read_part(Fault& fault, std::string_view part) {
     fault.failure = *failure;
     fault.after = *step;
     if (*step == Step::line) {
-        const auto* end = argument.data() + argument.size();
-        const auto [at, error] = std::from_chars(argument.data(), end, fault.line);
+        const auto* begin = argument.data();
+        const auto* end = begin + argument.size();
+        const auto [at, error] = std::from_chars(begin, end, fault.line);
         if (error != std::errc() || at != end || fault.line < 1) {
             refuse(part);
         }
@@ -109,8 +110,9 @@ std::chrono::milliseconds parse_duration(std::string_view text) {
         {"m", 60'000},
     }};
     double value = 0;
-    const auto* end = text.data() + text.size();
-    const auto [at, error] = std::from_chars(text.data(), end, value);
+    const auto* begin = text.data();
+    const auto* end = begin + text.size();
+    const auto [at, error] = std::from_chars(begin, end, value);
     const auto unit = look_up(units, std::string_view(at, static_cast<std::size_t>(end - at)));
     const double longest = 1e9;
     if (error != std::errc() || !unit || !(value >= 0) || value * *unit > longest) {

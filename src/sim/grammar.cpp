@@ -80,8 +80,9 @@ private:
 
 std::optional<std::uint64_t> parse_number(std::string_view text) {
     std::uint64_t value = 0;
-    const auto* end = text.data() + text.size();
-    const auto [at, error] = std::from_chars(text.data(), end, value);
+    const auto* begin = text.data();
+    const auto* end = begin + text.size();
+    const auto [at, error] = std::from_chars(begin, end, value);
     if (error != std::errc() || at != end) {
         return std::nullopt;
     }

@@ -64,9 +64,7 @@ public:
     }
 
     std::string exec(std::string_view command) {
-        std::string text;
-        const auto match = match_exec(command);
-        if (!match.ok()) {
+        if (!match_exec(command).ok()) {
             return "\nLine has invalid autocommand \"" + std::string(command) + "\"";
         }
         options_.length = 0;
@@ -74,9 +72,9 @@ public:
     }
 
     [[nodiscard]] std::string prompt() const {
-        if (place_) {
+        if (configuring_) {
             // IOS cuts the name in configuration mode, where the prompt has more to say.
-            return device_.hostname().substr(0, 20) + "(" + std::string(mode_name(place_->mode())) +
+            return device_.hostname().substr(0, 20) + "(" + std::string(mode_name(place_.mode())) +
                    ")#";
         }
         return device_.hostname() + (privileged_ ? "#" : ">");
@@ -109,7 +107,7 @@ private:
         case LineEditor::Event::interrupt:
             editor_.take();
             reply.echo += asks_ == Asks::banner ? "^C" : "";
-            if (place_) {
+            if (configuring_) {
                 leave_config();
             }
             asks_ = Asks::command;
@@ -129,7 +127,7 @@ private:
     void take_line(IosReply& reply) {
         const auto line = editor_.take();
         reply.line_end = true;
-        reply.configuring = place_.has_value();
+        reply.configuring = configuring_;
         switch (asks_) {
         case Asks::secret:
             answer(reply, check_secret(line));
@@ -148,7 +146,8 @@ private:
             ask(reply, Asks::reload, "Proceed with reload? [confirm]");
             break;
         default:
-            answer(reply, place_ ? configure(line, prompt().size()) : run(line, prompt().size()));
+            answer(reply,
+                   configuring_ ? configure(line, prompt().size()) : run(line, prompt().size()));
             break;
         }
     }
@@ -232,11 +231,11 @@ private:
         const auto line = editor_.take();
         reply.echo += "^Z\r\n";
         reply.line_end = true;
-        reply.configuring = place_.has_value();
+        reply.configuring = configuring_;
         std::string text;
-        if (place_ && asks_ == Asks::command) {
+        if (configuring_ && asks_ == Asks::command) {
             text = configure(line, prompt().size());
-            if (place_) {
+            if (configuring_) {
                 leave_config();
             }
         }
@@ -266,10 +265,7 @@ private:
     }
 
     void read_banner(const std::string& line, IosReply& reply) {
-        const auto end = line.find(banner_.delimiter);
-        banner_.text += line.substr(0, end);
-        if (end == std::string::npos) {
-            banner_.text += '\n';
+        if (!banner_.take(line)) {
             return;
         }
         asks_ = Asks::command;
@@ -284,7 +280,7 @@ private:
                 return invalid_input(indent + at);
             }
         }
-        auto outcome = device_.configure(*place_, line, indent);
+        auto outcome = device_.configure(place_, line, indent);
         place_ = std::move(outcome.place);
         if (outcome.leave) {
             leave_config();
@@ -302,7 +298,7 @@ private:
     }
 
     void leave_config() {
-        place_.reset();
+        configuring_ = false;
         if (std::exchange(changed_, false)) {
             device_.note_change(options_.username);
         }
@@ -361,7 +357,8 @@ private:
             privileged_ = false;
             return {};
         case Command::configure:
-            place_.emplace();
+            configuring_ = true;
+            place_ = {};
             return "Enter configuration commands, one per line.  End with CNTL/Z.\n";
         case Command::quit:
             closed_ = true;
@@ -408,7 +405,7 @@ private:
     }
 
     [[nodiscard]] const Grammar& grammar() const {
-        return place_ ? grammar_of(place_->mode()) : exec_grammar(privileged_);
+        return configuring_ ? grammar_of(place_.mode()) : exec_grammar(privileged_);
     }
 
     bool help(IosReply& reply) {
@@ -439,7 +436,8 @@ private:
     IosState& device_;
     IosSessionOptions options_;
     bool privileged_;
-    std::optional<Place> place_; // set in configuration mode
+    bool configuring_ = false;
+    Place place_; // where, in configuration mode
     bool changed_ = false;
     bool closed_ = false;
     Asks asks_ = Asks::command;

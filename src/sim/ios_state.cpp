@@ -88,6 +88,14 @@ ConfigLine fixed_line(std::string_view text, int rank) {
 
 } // namespace
 
+bool BannerInput::take(std::string_view line) {
+    const auto end = line.find(delimiter);
+    const bool last = end != std::string_view::npos;
+    text += line.substr(0, end);
+    text += last ? "" : "\n";
+    return last;
+}
+
 IosConfig::Path Place::path() const {
     IosConfig::Path path;
     for (const auto& section : sections) {
@@ -243,16 +251,14 @@ void IosState::apply(Outcome& outcome, const Rule& rule, Match match, bool negat
         return;
     case Effect::banner: {
         const auto& typed = match.words.back();
-        BannerInput banner{{match.words[0], match.words[1]}, typed.front(), typed.substr(1)};
-        if (const auto end = banner.text.find(banner.delimiter); end != std::string::npos) {
-            banner.text.erase(end);
+        BannerInput banner{{match.words[0], match.words[1]}, typed.front(), {}};
+        if (banner.take(std::string_view(typed).substr(1))) {
             finish_banner(banner);
             return;
         }
         const std::string shown =
             banner.delimiter == '\x03' ? "^C" : std::string(1, banner.delimiter);
         outcome.text = "Enter TEXT message.  End with the character '" + shown + "'.\n";
-        banner.text += '\n';
         outcome.banner = std::move(banner);
         return;
     }
@@ -461,10 +467,9 @@ IosConfigured IosDevice::configure(const std::vector<std::string>& lines, const 
     std::optional<BannerInput> banner;
     for (const auto& line : lines) {
         if (banner) {
-            const auto end = line.find(banner->delimiter);
-            banner->text += line.substr(0, end) + (end == std::string::npos ? "\n" : "");
-            if (end != std::string::npos) {
-                state_->finish_banner(*std::exchange(banner, std::nullopt));
+            if (banner->take(line)) {
+                state_->finish_banner(*banner);
+                banner.reset();
             }
         } else {
             result.rejected = !reject.empty() && line.find(reject) != std::string::npos;

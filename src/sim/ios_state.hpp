@@ -35,6 +35,9 @@ struct BannerInput {
     Words words; ///< `banner motd`
     char delimiter = '#';
     std::string text;
+
+    /// Takes a line; true if it was the last.
+    bool take(std::string_view line);
 };
 
 /// What became of a configuration line.
@@ -78,7 +81,7 @@ public:
 
     [[nodiscard]] const IosConfig& running() const { return running_; }
 
-    [[nodiscard]] const std::optional<IosConfig>& startup() const { return startup_; }
+    [[nodiscard]] const IosConfig* startup() const { return startup_ ? &*startup_ : nullptr; }
 
     [[nodiscard]] const IosProfile& profile() const { return profile_; }
 

@@ -135,6 +135,7 @@ TEST_CASE("Exit ends the connection") {
     auto client = enter(fleet, 0, "r1>");
     client->send("exit\n");
     CHECK(client->read_all() == "exit\r\n");
+    CHECK_FALSE(client->run("show clock"));
 }
 
 TEST_CASE("Wrong passwords are refused, and the third one ends the connection") {
