@@ -89,7 +89,7 @@ EventLoop::~EventLoop() {
     }
 }
 
-void EventLoop::run_forever() {
+void EventLoop::check_can_run() const {
     core_->check_open();
     if (impl_->embedded()) {
         throw RuntimeError("this event loop is embedded in a host's io_context: the host runs it");
@@ -100,6 +100,10 @@ void EventLoop::run_forever() {
     if (detail::LoopCore::current() != nullptr) {
         throw RuntimeError("Cannot run the event loop while another loop is running");
     }
+}
+
+void EventLoop::run_forever() {
+    check_can_run();
     impl_->run();
 }
 

@@ -59,18 +59,18 @@ bool GatherWait::begin(PromiseBase& leaf, std::span<GatherChild> children) noexc
 }
 
 void GatherWait::end() {
-    if (suspended_ && task_->take_cancel()) {
-        task_->throw_cancelled();
+    const bool late = suspended_ && task_->take_cancel();
+    if (!late && failed_ == nullptr && !cancel_requested_) {
+        return;
     }
-    if (failed_ != nullptr && !cancel_requested_) {
+    for (const GatherChild& child : children_) {
+        child.future->mark_retrieved(); // what fails later, too
+    }
+    if (!late && failed_ != nullptr &&
+        (!cancel_requested_ || failed_->future->state() == State::failed)) {
         failed_->future->rethrow();
     }
-    if (cancel_requested_) {
-        if (failed_ != nullptr && failed_->future->state() == State::failed) {
-            failed_->future->rethrow();
-        }
-        task_->throw_cancelled();
-    }
+    task_->throw_cancelled();
 }
 
 bool GatherWait::cancel(const std::string& message) noexcept {

@@ -12,17 +12,26 @@ void Timeout::enter(detail::TaskBase& task) {
     task_ = &task;
     cancelling_ = task.cancelling();
     state_ = State::entered;
-    if (delay_ && delay_->limited()) {
-        deadline_ = delay_->deadline(task.loop()->now());
+    const bool relative = delay_ && delay_->limited();
+    if (!relative && !deadline_) {
+        return;
     }
-    schedule();
+    const Clock::time_point now = task.loop()->now();
+    if (relative) {
+        deadline_ = delay_->deadline(now);
+    }
+    schedule(now);
 }
 
-void Timeout::schedule() {
+void Timeout::schedule(Clock::time_point now) {
+    detail::LoopCore& core = *task_->loop();
+    if (deadline_ && *deadline_ > now) {
+        core.add_timer(*this, *deadline_);
+        return;
+    }
+    core.remove_timer(*this);
     if (deadline_) {
-        task_->loop()->add_timer(*this, *deadline_);
-    } else {
-        task_->loop()->remove_timer(*this);
+        core.append(*this); // so that it comes before the block's first suspension is over
     }
 }
 
@@ -40,7 +49,7 @@ void Timeout::reschedule(std::optional<Clock::time_point> when) {
         throw RuntimeError("Cannot change state of finished Timeout");
     }
     deadline_ = when;
-    schedule();
+    schedule(task_->loop()->now());
 }
 
 bool Timeout::exit(bool cancelled) noexcept {

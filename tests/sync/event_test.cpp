@@ -35,6 +35,7 @@ CO_TEST_CASE("159. waiting for an event that is set takes no turn") {
     co_await event.wait();
     CHECK_FALSE(other_ran);
     CHECK(event.is_set());
+    co_await turns(); // before its locals go
 }
 
 CO_TEST_CASE("159. set wakes all waiters in the order they came, one turn later") {

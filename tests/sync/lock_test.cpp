@@ -37,6 +37,7 @@ CO_TEST_CASE("a free lock is taken without a turn of the loop") {
     CHECK_FALSE(other_ran);
     lock.release();
     CHECK_FALSE(lock.locked());
+    co_await turns(); // before its locals go
 }
 
 CO_TEST_CASE("153. waiters get the lock first come, first served, one per release") {

@@ -250,6 +250,7 @@ private:
         };
     }
 
+    void check_can_run() const;
     TimerHandle schedule_at(Clock::time_point when, UniqueFunction<void()> callback);
     void run_until_done(detail::FutureBase& main);
 

@@ -215,6 +215,7 @@ Task<T> EventLoop::create_task(Coro<T> coro) {
 
 template <class T>
 T EventLoop::run_until_complete(Coro<T> main) {
+    check_can_run(); // first: a coroutine that cannot be run is not to be started
     Task<T> task = create_task(std::move(main));
     run_until_done(*task.state());
     return std::move(task).result();

@@ -49,7 +49,7 @@ private:
     /// Ends the block. True: the block was cancelled by this deadline, and the CancelledError it
     /// ended with is to become a TimeoutError.
     [[nodiscard]] bool exit(bool cancelled) noexcept;
-    void schedule();
+    void schedule(Clock::time_point now);
 
     std::optional<TimeLimit> delay_;
     std::optional<Clock::time_point> deadline_;
