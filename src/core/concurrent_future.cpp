@@ -109,7 +109,7 @@ bool FutureState::cancel() {
         }
         callbacks = complete_locked(Phase::cancelled);
     }
-    run_callbacks(std::move(callbacks));
+    run_callbacks(StateRef<FutureState>(*this), std::move(callbacks));
     return true;
 }
 
@@ -135,7 +135,7 @@ void FutureState::add_done_callback(Callback callback) {
     }
     std::vector<Callback> now;
     now.push_back(std::move(callback));
-    run_callbacks(std::move(now));
+    run_callbacks(StateRef<FutureState>(*this), std::move(now));
 }
 
 void FutureState::ignore_errors() noexcept {
@@ -175,20 +175,47 @@ void FutureState::claim() {
     phase_ = Phase::running;
 }
 
-std::vector<FutureState::Callback> FutureState::finish() noexcept {
-    const std::lock_guard lock(mutex_);
-    return complete_locked(Phase::finished);
+std::vector<FutureState::Callback> FutureState::finish(StateRef<FutureState>& self) noexcept {
+    FutureState& state = *self;
+    std::vector<Callback> callbacks;
+    bool unwanted = false;
+    {
+        const std::lock_guard lock(state.mutex_);
+        callbacks = state.complete_locked(Phase::finished);
+        if (callbacks.empty()) {
+            static_cast<void>(self.detach());
+            unwanted = state.references_.fetch_sub(1, std::memory_order_acq_rel) == 1;
+        }
+    }
+    if (unwanted) {
+        delete &state;
+    }
+    return callbacks;
 }
 
-void FutureState::run_callbacks(std::vector<Callback> callbacks) noexcept {
-    if (callbacks.empty()) {
+void FutureState::release() noexcept {
+    if (references_.fetch_sub(1, std::memory_order_acq_rel) != 1) {
         return;
     }
-    const auto self = shared_from_this();
+    {
+        // The producer gives up its share inside the mutex: let it out first.
+        const std::lock_guard lock(mutex_);
+    }
+    delete this;
+}
+
+void FutureState::run_callbacks(StateRef<FutureState> self,
+                                std::vector<Callback> callbacks) noexcept {
     for (Callback& callback : callbacks) {
         std::exception_ptr error;
+        StateRef<FutureState> share;
+        if (&callback == &callbacks.back()) {
+            share.swap(self);
+        } else {
+            share = self;
+        }
         try {
-            callback(self);
+            callback(std::move(share));
         } catch (...) {
             error = std::current_exception();
         }

@@ -199,7 +199,8 @@ private:
             --idle_;
             try {
                 spawn_if_short();
-            } catch (const std::system_error&) { // this thread comes back for it
+                // NOLINTNEXTLINE(bugprone-empty-catch): this thread comes back for it
+            } catch (const std::system_error&) {
             }
         }
         job->run_callbacks();

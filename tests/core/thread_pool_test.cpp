@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <future>
 #include <latch>
@@ -71,7 +72,8 @@ TEST_CASE("submit() calls functions, members and closures with its arguments") {
     ThreadPoolExecutor pool(2);
     CHECK(pool.submit(doubled, 21).result() == 42);
     CHECK(pool.submit(&std::string::size, std::string("four")).result() == 4);
-    CHECK(pool.submit([](const std::string& a, std::string b) { return a + b; }, "to", "gether")
+    CHECK(pool.submit([](const std::string& a, const std::string& b) { return a + b; }, "to",
+                      "gether")
               .result() == "together");
     const Future<void> nothing = pool.submit([] {});
     nothing.result();
@@ -137,6 +139,7 @@ TEST_CASE("211. There are never more than max_workers threads") {
     std::atomic<int> most = 0;
     std::latch all_busy(workers);
     std::vector<Future<void>> futures;
+    futures.reserve(std::size_t{15} * workers);
     for (int i = 0; i < 15 * workers; ++i) {
         futures.push_back(pool.submit([&, i] {
             const int now = ++active;
@@ -174,6 +177,7 @@ TEST_CASE("211. A thread is started when all others are busy, and not before") {
         Gate gate;
         std::latch started(busy);
         std::vector<Future<void>> futures;
+        futures.reserve(3);
         for (int i = 0; i < busy; ++i) {
             futures.push_back(pool.submit([&] {
                 started.count_down();
@@ -208,7 +212,9 @@ TEST_CASE("213. shutdown(cancel_futures) cancels what is pending and lets run wh
     Gate gate;
     std::latch started(2);
     std::vector<Future<int>> running;
+    running.reserve(2);
     std::vector<Future<int>> pending;
+    pending.reserve(5);
     for (int i = 0; i < 2; ++i) {
         running.push_back(pool.submit([&, i] {
             started.count_down();
@@ -327,6 +333,7 @@ TEST_CASE("219. An initializer that throws fails pending and later jobs with Bro
                                 throw std::runtime_error("no licence");
                             }});
     std::vector<Future<int>> pending;
+    pending.reserve(3);
     for (int i = 0; i < 3; ++i) {
         pending.push_back(pool.submit(doubled, i));
     }
@@ -386,7 +393,7 @@ TEST_CASE("A stop request cancels a job that has not started, and is passed to o
     std::stop_source late;
     std::latch running(1);
     const auto captured = std::make_shared<int>();
-    auto started = pool.submit(late.get_token(), [&running](std::stop_token token) {
+    auto started = pool.submit(late.get_token(), [&running](const std::stop_token& token) {
         running.count_down();
         std::promise<void> stopped;
         const std::stop_callback wake(token, [&stopped] { stopped.set_value(); });
@@ -590,10 +597,17 @@ TEST_CASE("map moves elements of a container it is given, and results that can o
 
 TEST_CASE("map copies its function once, and destroys it with the last of its jobs") {
     ThreadPoolExecutor pool(2);
+    Gate gate;
     const auto captured = std::make_shared<int>();
     {
-        auto results = pool.map([captured](int i) { return i; }, std::views::iota(0, 50));
+        auto results = pool.map(
+            [&gate, captured](int i) {
+                gate.pass();
+                return i;
+            },
+            std::views::iota(0, 50));
         CHECK(captured.use_count() == 2);
+        gate.open();
         int count = 0;
         for ([[maybe_unused]] const int value : results) {
             ++count;
@@ -631,6 +645,7 @@ TEST_CASE("Many threads submit, cancel and wait on one pool") {
     constexpr int clients = 4;
     constexpr int jobs = 300;
     std::vector<std::thread> threads;
+    threads.reserve(clients);
     for (int client = 0; client < clients; ++client) {
         threads.emplace_back([&, client] {
             std::vector<Future<int>> futures;

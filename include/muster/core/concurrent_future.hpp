@@ -5,6 +5,7 @@
 #include <muster/core/error.hpp>
 #include <muster/core/function.hpp>
 
+#include <atomic>
 #include <chrono>
 #include <concepts>
 #include <condition_variable>
@@ -59,11 +60,61 @@ bool wait_until(std::condition_variable& condition, std::unique_lock<std::mutex>
 
 struct WaitNode;
 
+/// An owner of a future's state. Counted by the state itself, because the producer gives up its
+/// share while it holds the state's mutex, see `FutureState::finish`.
+template <class State>
+class StateRef {
+public:
+    StateRef() noexcept = default;
+
+    explicit StateRef(State& state) noexcept : state_(&state) { state_->retain(); }
+
+    StateRef(const StateRef& other) noexcept : state_(other.state_) {
+        if (state_ != nullptr) {
+            state_->retain();
+        }
+    }
+
+    StateRef(StateRef&& other) noexcept : state_(other.detach()) {}
+
+    template <std::derived_from<State> Derived>
+    StateRef(StateRef<Derived> other) noexcept : state_(other.detach()) {}
+
+    StateRef& operator=(StateRef other) noexcept {
+        swap(other);
+        return *this;
+    }
+
+    void swap(StateRef& other) noexcept { std::swap(state_, other.state_); }
+
+    ~StateRef() {
+        if (state_ != nullptr) {
+            state_->release();
+        }
+    }
+
+    explicit operator bool() const noexcept { return state_ != nullptr; }
+
+    [[nodiscard]] State* get() const noexcept { return state_; }
+
+    State* operator->() const noexcept { return state_; }
+
+    State& operator*() const noexcept { return *state_; }
+
+    /// Gives the share to the caller.
+    [[nodiscard]] State* detach() noexcept { return std::exchange(state_, nullptr); }
+
+    friend bool operator==(const StateRef&, const StateRef&) noexcept = default;
+
+private:
+    State* state_ = nullptr;
+};
+
 /// What all handles of one future share, whatever its type. Every member function is thread-safe
 /// but `store_error`, which is the producer's.
-class FutureState : public std::enable_shared_from_this<FutureState> {
+class FutureState {
 public:
-    using Callback = UniqueFunction<void(const std::shared_ptr<FutureState>&)>;
+    using Callback = UniqueFunction<void(StateRef<FutureState>)>;
 
     FutureState() = default;
     FutureState(const FutureState&) = delete;
@@ -94,11 +145,24 @@ public:
 
     void store_error(std::exception_ptr error) noexcept { error_ = std::move(error); }
 
-    /// Publishes what was stored and wakes the waiters. The callbacks are the caller's to run.
-    [[nodiscard]] std::vector<Callback> finish() noexcept;
+    /// Publishes what was stored and wakes the waiters. Without callbacks `self`, the producer's
+    /// share, is given up *before* anybody can know: what a waiter drops is destroyed by the
+    /// waiter, never later by the producer's thread. Else the caller passes both to
+    /// `run_callbacks`.
+    [[nodiscard]] static std::vector<Callback> finish(StateRef<FutureState>& self) noexcept;
 
-    /// Runs callbacks in order; what they throw is reported.
-    void run_callbacks(std::vector<Callback> callbacks) noexcept;
+    /// Runs callbacks in order; what they throw is reported. The last one is given `self`, so that
+    /// it can pass the producer's share on.
+    static void run_callbacks(StateRef<FutureState> self, std::vector<Callback> callbacks) noexcept;
+
+    void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
+
+    void release() noexcept;
+
+    /// Whether nobody but the caller refers to this.
+    [[nodiscard]] bool unshared() const noexcept {
+        return references_.load(std::memory_order_relaxed) == 1;
+    }
 
     /// Tells `node` when this is done; at once if it is.
     void add_waiter(WaitNode& node);
@@ -112,6 +176,7 @@ private:
     std::vector<Callback> complete_locked(Phase phase) noexcept;
     void await_locked(std::unique_lock<std::mutex>& lock, const Deadline& deadline);
 
+    std::atomic<std::size_t> references_ = 0;
     mutable std::mutex mutex_;
     std::condition_variable completed_;
     std::vector<Callback> callbacks_;
@@ -148,6 +213,8 @@ public:
         }
     }
 
+    /// Only after `await_value()` has found one.
+    // NOLINTNEXTLINE(bugprone-unchecked-optional-access)
     Kept<T>& value() noexcept { return *value_; }
 
 private:
@@ -168,7 +235,7 @@ public:
     AnyFuture() noexcept = default;
 
     /// Whether this refers to a future.
-    [[nodiscard]] bool valid() const noexcept { return state_ != nullptr; }
+    [[nodiscard]] bool valid() const noexcept { return static_cast<bool>(state_); }
 
     /// Whether there is a result, an exception or a cancellation.
     [[nodiscard]] bool done() const { return state().done(); }
@@ -203,11 +270,11 @@ public:
     friend bool operator==(const AnyFuture&, const AnyFuture&) noexcept = default;
 
 protected:
-    explicit AnyFuture(std::shared_ptr<detail::FutureState> state) noexcept
+    explicit AnyFuture(detail::StateRef<detail::FutureState> state) noexcept
         : state_(std::move(state)) {}
 
     [[nodiscard]] detail::FutureState& state() const {
-        if (state_ == nullptr) {
+        if (!state_) {
             throw InvalidStateError("this concurrent::Future is empty: it was moved from, or "
                                     "never given a future");
         }
@@ -218,10 +285,11 @@ protected:
     void add_callback(F&& callback) const {
         // Holds no handle of its own: a future that owns itself would never be freed.
         state().add_done_callback([callback = std::forward<F>(callback)](
-                                      const std::shared_ptr<detail::FutureState>& state) mutable {
+                                      detail::StateRef<detail::FutureState> state) mutable {
             if constexpr (std::invocable<std::decay_t<F>&, Handle>) {
-                std::invoke(callback, Handle(state));
+                std::invoke(callback, Handle(std::move(state)));
             } else {
+                state = {}; // so that it is not kept while the callback wakes others
                 std::invoke(callback);
             }
         });
@@ -231,7 +299,7 @@ private:
     friend struct detail::StateAccess;
     friend struct std::hash<AnyFuture>;
 
-    std::shared_ptr<detail::FutureState> state_;
+    detail::StateRef<detail::FutureState> state_;
 };
 
 /// A handle of the result which another thread will give (concurrent.futures.Future). T may be
@@ -293,7 +361,7 @@ private:
     friend class AnyFuture; // hands itself to callbacks
     friend struct detail::StateAccess;
 
-    explicit Future(std::shared_ptr<detail::FutureState> state) noexcept
+    explicit Future(detail::StateRef<detail::FutureState> state) noexcept
         : AnyFuture(std::move(state)) {}
 
     [[nodiscard]] detail::TypedFutureState<T>& typed_state() const {
@@ -306,7 +374,7 @@ namespace detail {
 /// How the library makes handles and looks behind them.
 struct StateAccess {
     template <class T>
-    static Future<T> future(std::shared_ptr<TypedFutureState<T>> state) noexcept {
+    static Future<T> future(StateRef<TypedFutureState<T>> state) noexcept {
         return Future<T>(std::move(state));
     }
 
@@ -317,12 +385,13 @@ struct StateAccess {
 
 /// The producer's side of a `Future<T>`, for executors and bridges (in Python the same methods are
 /// on Future, "for unit tests and executors only"). Movable; used by one thread at a time, while
-/// the futures are used by others. A promise that is destroyed without an outcome fails its future
-/// with RuntimeError.
+/// the futures are used by others. Completing the future uses the promise up: what is called on it
+/// then, and on one that was moved from, throws InvalidStateError. A promise that is destroyed
+/// before that fails its future with RuntimeError.
 template <class T>
 class [[nodiscard]] Promise {
 public:
-    Promise() : state_(std::make_shared<detail::TypedFutureState<T>>()) {}
+    Promise() : state_(*new detail::TypedFutureState<T>()) {}
 
     Promise(Promise&&) noexcept = default;
 
@@ -337,36 +406,33 @@ public:
     ~Promise() { abandon(); }
 
     /// A handle of the future; as many as wanted.
-    [[nodiscard]] Future<T> future() const {
-        static_cast<void>(state());
-        return detail::StateAccess::future(state_);
-    }
+    [[nodiscard]] Future<T> future() const { return detail::StateAccess::future(own_state()); }
 
     /// To be called before the work starts. False: it was cancelled, do not start. From true on the
     /// future is running and cannot be cancelled. RuntimeError when called again.
     [[nodiscard]] bool set_running_or_notify_cancel() {
-        return state().set_running_or_notify_cancel();
+        return own_state()->set_running_or_notify_cancel();
     }
 
     /// Makes the result from `args` (none for void) and completes the future; runs the callbacks.
-    /// InvalidStateError when it is done already, cancellation included. If making the result
-    /// throws, that passes through and the future stays running.
+    /// InvalidStateError when it was cancelled. If making the result throws, that passes through
+    /// and the future stays running.
     template <class... Args>
         requires(std::is_reference_v<T> ? sizeof...(Args) == 1
                                         : std::constructible_from<detail::Kept<T>, Args...>)
     void set_result(Args&&... args) {
-        state().claim();
+        own_state()->claim();
         state_->store(std::forward<Args>(args)...);
         publish();
     }
 
-    /// Completes the future with an exception. InvalidStateError when it is done already;
-    /// ValueError for null.
+    /// Completes the future with an exception. InvalidStateError when it was cancelled; ValueError
+    /// for null.
     void set_exception(std::exception_ptr error) {
         if (error == nullptr) {
             throw ValueError("set_exception() needs an exception; the pointer is null");
         }
-        state().claim();
+        own_state()->claim();
         state_->store_error(std::move(error));
         publish();
     }
@@ -379,33 +445,35 @@ public:
     }
 
 private:
-    detail::TypedFutureState<T>& state() const {
-        if (state_ == nullptr) {
-            throw InvalidStateError("this concurrent::Promise is empty: it was moved from");
+    const detail::StateRef<detail::TypedFutureState<T>>& own_state() const {
+        if (!state_) {
+            throw InvalidStateError("this concurrent::Promise is empty: it has completed its "
+                                    "future, or was moved from");
         }
-        return *state_;
+        return state_;
     }
 
     void publish() noexcept {
-        // The callbacks may destroy this promise.
-        const auto state = state_;
-        state->run_callbacks(state->finish());
+        detail::StateRef<detail::FutureState> self(std::move(state_));
+        auto callbacks = detail::FutureState::finish(self);
+        detail::FutureState::run_callbacks(std::move(self), std::move(callbacks));
     }
 
     void abandon() noexcept {
-        if (state_ != nullptr && !state_->done()) {
-            if (state_.use_count() == 1) {
-                state_->ignore_errors(); // no handle is left to be failed, callbacks may be
-            }
-            try {
-                set_exception(RuntimeError("the promise of this future was destroyed before it "
-                                           "was given a result"));
-            } catch (const InvalidStateError&) { // cancelled meanwhile: it has its outcome
-            }
+        if (!state_ || state_->done()) {
+            return;
+        }
+        if (state_->unshared()) {
+            state_->ignore_errors(); // no handle is left to be failed, callbacks may be
+        }
+        try {
+            set_exception(RuntimeError("the promise of this future was destroyed before it was "
+                                       "given a result"));
+        } catch (const InvalidStateError&) { // NOLINT(bugprone-empty-catch): cancelled meanwhile
         }
     }
 
-    std::shared_ptr<detail::TypedFutureState<T>> state_;
+    detail::StateRef<detail::TypedFutureState<T>> state_;
 };
 
 } // namespace muster::concurrent

@@ -87,6 +87,7 @@ public:
         const bool wanted = state_->set_running_or_notify_cancel();
         cancel_on_stop_.reset();
         std::exception_ptr error;
+        // NOLINTBEGIN(bugprone-unchecked-optional-access): a job runs once
         if (wanted) {
             try {
                 if constexpr (std::is_void_v<R>) {
@@ -101,6 +102,7 @@ public:
         } else {
             published_ = true;
         }
+        // NOLINTEND(bugprone-unchecked-optional-access)
         // A waiter that sees the result may rely on the arguments being gone.
         function_.reset();
         // Stored out of the handler: from here on the exception belongs to the future alone.
@@ -111,12 +113,15 @@ public:
 
     bool publish() noexcept override {
         if (!std::exchange(published_, true)) {
-            callbacks_ = state_->finish();
+            self_ = std::move(state_);
+            callbacks_ = FutureState::finish(self_);
         }
         return !callbacks_.empty();
     }
 
-    void run_callbacks() noexcept override { state_->run_callbacks(std::exchange(callbacks_, {})); }
+    void run_callbacks() noexcept override {
+        FutureState::run_callbacks(std::move(self_), std::exchange(callbacks_, {}));
+    }
 
     void fail(std::exception_ptr error) noexcept override {
         const bool wanted = state_->set_running_or_notify_cancel();
@@ -134,13 +139,14 @@ public:
 
 private:
     struct Canceller {
-        std::shared_ptr<FutureState> state;
+        StateRef<FutureState> state;
 
         void operator()() const noexcept { state->cancel(); }
     };
 
     std::optional<Function> function_;
-    std::shared_ptr<TypedFutureState<R>> state_ = std::make_shared<TypedFutureState<R>>();
+    StateRef<TypedFutureState<R>> state_{*new TypedFutureState<R>()}; // until it is published
+    StateRef<FutureState> self_; // the same from then on, if there are callbacks
     std::vector<FutureState::Callback> callbacks_;
     std::optional<std::stop_callback<Canceller>> cancel_on_stop_;
     bool published_ = false; // or cancelled, which publishes by itself

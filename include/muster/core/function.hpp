@@ -90,6 +90,7 @@ public:
     /// Whether there is something to call.
     explicit operator bool() const noexcept { return operations_ != nullptr; }
 
+    // NOLINTNEXTLINE(performance-unnecessary-value-param): as the signature says
     R operator()(Args... args) {
         if (operations_ == nullptr) {
             throw RuntimeError("an empty UniqueFunction was called");

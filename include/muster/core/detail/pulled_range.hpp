@@ -18,8 +18,7 @@ public:
         using value_type = Value;
         using difference_type = std::ptrdiff_t;
 
-        explicit iterator(PulledRange& range) : range_(&range) {}
-
+        // NOLINTNEXTLINE(bugprone-unchecked-optional-access): no element is read at the end
         Value& operator*() const { return *range_->current_; }
 
         iterator& operator++() {
@@ -29,16 +28,15 @@ public:
 
         void operator++(int) { range_->pull(); }
 
-        friend bool operator==(const iterator& it, std::default_sentinel_t) {
-            return !it.range_->current_.has_value();
-        }
+        bool operator==(std::default_sentinel_t) const { return !range_->current_.has_value(); }
 
     private:
+        friend class PulledRange;
+
+        explicit iterator(PulledRange& range) : range_(&range) {}
+
         PulledRange* range_;
     };
-
-    PulledRange(const PulledRange&) = delete;
-    PulledRange& operator=(const PulledRange&) = delete;
 
     /// Waits for the first element.
     iterator begin() {
@@ -48,11 +46,14 @@ public:
 
     std::default_sentinel_t end() const noexcept { return {}; }
 
-protected:
+private:
+    friend Derived;
+
     PulledRange() = default;
+    PulledRange(const PulledRange&) = delete;
+    PulledRange& operator=(const PulledRange&) = delete;
     ~PulledRange() = default;
 
-private:
     void pull() {
         current_.reset();
         std::optional<Value> next = static_cast<Derived*>(this)->next();
