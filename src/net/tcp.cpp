@@ -171,6 +171,13 @@ private:
     ConnectError::Kind kind_ = ConnectError::Kind::other;
 };
 
+tcp::socket& open_socket(TcpSocket::Impl& impl) {
+    if (impl.get() == nullptr) {
+        throw Error("the connection was closed");
+    }
+    return *impl.get();
+}
+
 [[noreturn]] void fail(const char* what, const error_code& error) {
     throw Error(std::string(what) + ": " + error.message());
 }
@@ -184,7 +191,7 @@ TcpSocket& TcpSocket::operator=(TcpSocket&&) noexcept = default;
 TcpSocket::~TcpSocket() = default;
 
 Coro<std::size_t> TcpSocket::read_some(std::span<char> buffer) {
-    const auto [error, count] = co_await impl_->socket.async_read_some(
+    const auto [error, count] = co_await open_socket(*impl_).async_read_some(
         asio::buffer(buffer.data(), buffer.size()), asio::as_tuple(use_coro));
     if (error == asio::error::eof) {
         co_return 0;
@@ -197,7 +204,7 @@ Coro<std::size_t> TcpSocket::read_some(std::span<char> buffer) {
 
 Coro<void> TcpSocket::write_all(std::string_view text) {
     const auto [error, count] = co_await asio::async_write(
-        impl_->socket, asio::buffer(text.data(), text.size()), asio::as_tuple(use_coro));
+        open_socket(*impl_), asio::buffer(text.data(), text.size()), asio::as_tuple(use_coro));
     if (error) {
         fail("writing to the connection failed", error);
     }
@@ -205,19 +212,21 @@ Coro<void> TcpSocket::write_all(std::string_view text) {
 
 void TcpSocket::shutdown_write() noexcept {
     error_code ignored;
-    impl_->socket.shutdown(tcp::socket::shutdown_send, ignored);
+    if (tcp::socket* socket = impl_->get(); socket != nullptr) {
+        socket->shutdown(tcp::socket::shutdown_send, ignored);
+    }
 }
 
-void TcpSocket::close() noexcept {
-    error_code ignored;
-    impl_->socket.close(ignored);
-}
+void TcpSocket::close() noexcept { impl_->close(); }
 
-bool TcpSocket::is_open() const noexcept { return impl_ && impl_->socket.is_open(); }
+bool TcpSocket::is_open() const noexcept { return impl_ && impl_->get() != nullptr; }
 
 std::string TcpSocket::peer_address() const {
+    if (!is_open()) {
+        return {};
+    }
     error_code error;
-    const auto endpoint = impl_->socket.remote_endpoint(error);
+    const auto endpoint = impl_->get()->remote_endpoint(error);
     return error ? std::string() : endpoint.address().to_string();
 }
 

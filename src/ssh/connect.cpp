@@ -96,6 +96,7 @@ private:
         phase_ = Phase::authentication;
         co_await within(options_.timeouts.authenticate,
                         [&] { return log_in(*session_, options_, std::move(keys)); });
+        session_->engine().forget_offers();
         session_->keep_alive(options_.keepalive, options_.keepalive_tries);
     }
 

@@ -22,9 +22,12 @@ public:
     HeldChannel(const HeldChannel&) = delete;
     HeldChannel& operator=(const HeldChannel&) = delete;
 
-    ~HeldChannel() {
+    ~HeldChannel() { drop(); }
+
+    /// Ends it without waiting.
+    void drop() noexcept {
         if (channel_ != nullptr) {
-            session_->drop(*channel_);
+            session_->drop(*std::exchange(channel_, nullptr));
         }
     }
 
@@ -48,8 +51,9 @@ public:
     }
 
     void free() noexcept {
-        session_->engine().free_channel(*channel_);
-        channel_ = nullptr;
+        if (channel_ != nullptr) {
+            session_->engine().free_channel(*std::exchange(channel_, nullptr));
+        }
     }
 
     void check(Phase phase, int code) const {
@@ -101,18 +105,103 @@ namespace detail {
 
 class ShellState {
 public:
-    ShellState(std::shared_ptr<Session> session, TimeLimit limit)
-        : channel(std::move(session)), timeout(limit) {}
+    ShellState(std::shared_ptr<Session> session, ShellOptions options)
+        : channel_(std::move(session)), options_(std::move(options)) {}
 
-    HeldChannel channel;
-    TimeLimit timeout;
+    Coro<void> open() {
+        co_await channel_.open();
+        const int code = co_await session().perform([this] {
+            return engine().request_pty(*channel_.get(), options_.term, options_.width,
+                                        options_.height);
+        });
+        channel_.check(Phase::channel, code);
+        const std::string kind = "shell";
+        const std::string none;
+        co_await channel_.start(kind, none);
+    }
+
+    Coro<std::string> read(std::size_t max) {
+        const int code = co_await session().perform(
+            [this] {
+                const Channel* channel = channel_.get();
+                const bool ready = channel == nullptr || channel->eof() || !channel->out.empty() ||
+                                   !channel->err.empty();
+                return ready ? 0 : LIBSSH2_ERROR_EAGAIN;
+            },
+            CutOff::harmless);
+        channel_.check(Phase::command, code);
+        Channel* channel = channel_.get();
+        if (channel == nullptr) {
+            co_return std::string(); // ended here meanwhile
+        }
+        // With a terminal there is one stream; what a device sends as errors all the same goes
+        // along.
+        std::string& from = channel->out.empty() ? channel->err : channel->out;
+        std::string text;
+        if (from.size() <= max) {
+            text = std::exchange(from, {});
+        } else {
+            text = from.substr(0, max);
+            from.erase(0, max);
+        }
+        session().resume(); // what was taken out has made room
+        co_return text;
+    }
+
+    /// One operation for the whole text: what several tasks write is not mixed.
+    Coro<void> write(std::string_view text) {
+        const int code = co_await session().perform([&] { return write_some(text); }, CutOff::fatal,
+                                                    channel_.get());
+        channel_.check(Phase::command, code);
+    }
+
+    Coro<void> close() {
+        if (channel_.get() == nullptr) {
+            co_return;
+        }
+        channel_.get()->discard();
+        co_await channel_.close();
+    }
+
+    /// Without waiting: after an orderly close, or instead of it.
+    void end() noexcept {
+        channel_.drop();
+        session().resume(); // a reader learns of it
+    }
 
     /// Nothing will come any more.
     [[nodiscard]] bool closed() const noexcept {
-        const Channel* raw = channel.get();
-        return raw == nullptr || (raw->out.empty() && raw->err.empty() &&
-                                  (raw->eof() || channel.session().engine().failure() != 0));
+        const Channel* channel = channel_.get();
+        return channel == nullptr || (channel->out.empty() && channel->err.empty() &&
+                                      (channel->eof() || session().engine().failure() != 0));
     }
+
+    [[nodiscard]] Session& session() const noexcept { return channel_.session(); }
+
+    [[nodiscard]] TimeLimit timeout() const noexcept { return options_.timeout; }
+
+private:
+    int write_some(std::string_view& text) {
+        while (!text.empty()) {
+            if (channel_.get() == nullptr) {
+                return LIBSSH2_ERROR_CHANNEL_CLOSED;
+            }
+            if (session().congested()) {
+                return LIBSSH2_ERROR_EAGAIN;
+            }
+            const int sent = engine().write(*channel_.get(), text);
+            if (sent < 0) {
+                return sent;
+            }
+            text.remove_prefix(static_cast<std::size_t>(sent));
+        }
+        return 0;
+    }
+
+    [[nodiscard]] Engine& engine() const noexcept { return session().engine(); }
+
+    HeldChannel channel_;
+    ShellOptions options_;
 };
 
 } // namespace detail
@@ -186,85 +275,69 @@ private:
     Completed result_;
 };
 
-/// One operation for the whole text: what several tasks write is not mixed.
-Coro<void> send(HeldChannel& channel, std::string_view text) {
-    Session& session = channel.session();
-    const int code = co_await session.perform(
-        [&] {
-            while (!text.empty()) {
-                if (session.congested()) {
-                    return LIBSSH2_ERROR_EAGAIN;
-                }
-                const int sent = session.engine().write(*channel.get(), text);
-                if (sent < 0) {
-                    return sent;
-                }
-                text.remove_prefix(static_cast<std::size_t>(sent));
-            }
-            return 0;
-        },
-        CutOff::fatal, channel.get());
-    channel.check(Phase::command, code);
+// The operations hold what they work on: they begin when they are awaited, and the Shell or
+// Connection may have been moved by then.
+
+Coro<void> write_shell(std::shared_ptr<ShellState> state, std::string text) {
+    co_await bounded(state->session().shared_from_this(), state->timeout(), Phase::command,
+                     "the device did not take what was sent", [&] { return state->write(text); });
+}
+
+Coro<std::string> read_shell(std::shared_ptr<ShellState> state, std::size_t max) {
+    co_return co_await state->read(max);
+}
+
+Coro<void> close_shell(std::shared_ptr<ShellState> state) {
+    try {
+        co_await bounded(state->session().shared_from_this(), state->timeout(), Phase::close,
+                         "the device did not close the shell", [&] { return state->close(); });
+    } catch (const Error&) {
+        // The connection is gone, and the shell with it.
+    }
+    state->end();
+}
+
+Coro<Shell> open_shell_on(std::shared_ptr<Session> session, ShellOptions options) {
+    const TimeLimit limit = options.timeout;
+    auto state = std::make_shared<ShellState>(session, std::move(options));
+    co_await bounded(session, limit, Phase::channel, "the device did not open a shell",
+                     [&] { return state->open(); });
+    co_return Shell(std::move(state));
+}
+
+Coro<Completed> run_on(std::shared_ptr<Session> session, std::string command,
+                       CommandOptions options) {
+    Command running(session, command, std::move(options.input));
+    co_return co_await bounded(session, options.timeout, Phase::command,
+                               "'" + command + "' did not end", [&] { return running.run(); });
+}
+
+Coro<void> close_session(std::shared_ptr<Session> session) {
+    co_await session->close(session->close_timeout);
 }
 
 } // namespace
 
-Shell::Shell(std::unique_ptr<ShellState> state) noexcept : state_(std::move(state)) {}
+Shell::Shell(std::shared_ptr<ShellState> state) noexcept : state_(std::move(state)) {}
 
 Shell::Shell(Shell&&) noexcept = default;
-Shell& Shell::operator=(Shell&&) noexcept = default;
-Shell::~Shell() = default;
 
-Coro<std::string> Shell::read(std::size_t max) {
-    ShellState& state = *state_;
-    if (state.closed() && state.channel.get() == nullptr) {
-        co_return std::string();
-    }
-    Session& session = state.channel.session();
-    Channel& channel = *state.channel.get();
-    const int code = co_await session.perform(
-        [&] {
-            return !channel.out.empty() || !channel.err.empty() || channel.eof()
-                       ? 0
-                       : LIBSSH2_ERROR_EAGAIN;
-        },
-        CutOff::harmless);
-    state.channel.check(Phase::command, code);
-    // With a terminal there is one stream; what a device sends as errors all the same goes along.
-    std::string& from = channel.out.empty() ? channel.err : channel.out;
-    std::string text = from.substr(0, max);
-    from.erase(0, max);
-    session.resume();
-    co_return text;
+Shell& Shell::operator=(Shell&& other) noexcept {
+    std::swap(state_, other.state_);
+    return *this;
 }
 
-Coro<void> Shell::write(std::string text) {
-    ShellState& state = *state_;
-    if (state.channel.get() == nullptr) {
-        throw state.channel.session().error(Phase::command, ErrorKind::closed,
-                                            "the shell was closed");
+Shell::~Shell() {
+    if (state_) {
+        state_->end();
     }
-    Session& session = state.channel.session();
-    co_await bounded(session.shared_from_this(), state.timeout, Phase::command,
-                     "the device did not take what was sent",
-                     [&] { return send(state.channel, text); });
 }
 
-Coro<void> Shell::close() {
-    ShellState& state = *state_;
-    if (state.channel.get() == nullptr) {
-        co_return;
-    }
-    state.channel.get()->discard();
-    try {
-        co_await bounded(state.channel.session().shared_from_this(), state.timeout, Phase::close,
-                         "the device did not close the shell",
-                         [&] { return state.channel.close(); });
-    } catch (const Error&) {
-        // The connection is gone, and the shell with it.
-    }
-    state.channel.free();
-}
+Coro<std::string> Shell::read(std::size_t max) { return read_shell(state_, max); }
+
+Coro<void> Shell::write(std::string text) { return write_shell(state_, std::move(text)); }
+
+Coro<void> Shell::close() { return close_shell(state_); }
 
 bool Shell::closed() const noexcept { return !state_ || state_->closed(); }
 
@@ -284,35 +357,14 @@ Connection::~Connection() {
 }
 
 Coro<Completed> Connection::run(std::string command, CommandOptions options) {
-    const auto session = session_;
-    Command running(session, command, std::move(options.input));
-    co_return co_await bounded(session, options.timeout, Phase::command,
-                               "'" + command + "' did not end", [&] { return running.run(); });
+    return run_on(session_, std::move(command), std::move(options));
 }
 
 Coro<Shell> Connection::open_shell(ShellOptions options) {
-    const auto session = session_;
-    auto state = std::make_unique<ShellState>(session, options.timeout);
-    HeldChannel& channel = state->channel;
-    co_await bounded(session, options.timeout, Phase::channel, "the device did not open a shell",
-                     [&]() -> Coro<void> {
-                         co_await channel.open();
-                         const int code = co_await session->perform([&] {
-                             return session->engine().request_pty(*channel.get(), options.term,
-                                                                  options.width, options.height);
-                         });
-                         channel.check(Phase::channel, code);
-                         const std::string kind = "shell";
-                         const std::string none;
-                         co_await channel.start(kind, none);
-                     });
-    co_return Shell(std::move(state));
+    return open_shell_on(session_, std::move(options));
 }
 
-Coro<void> Connection::close() {
-    const auto session = session_;
-    co_await session->close(session->close_timeout);
-}
+Coro<void> Connection::close() { return close_session(session_); }
 
 bool Connection::closed() const noexcept { return !session_ || !session_->usable(); }
 

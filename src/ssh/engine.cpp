@@ -21,6 +21,16 @@ constexpr std::string_view session_channel = "session";
 constexpr unsigned char message_channel_open_confirmation = 91;
 constexpr unsigned char message_channel_request = 98;
 
+/// Sessions wait most of the time, by the thousand: large buffers go.
+void empty(std::string& buffer) {
+    constexpr std::size_t small = 2048;
+    if (buffer.capacity() > small) {
+        buffer = std::string();
+    } else {
+        buffer.clear();
+    }
+}
+
 unsigned length_of(std::string_view text) { return static_cast<unsigned>(text.size()); }
 
 } // namespace
@@ -86,7 +96,7 @@ struct Engine::Callbacks {
         self.input_at_ += take;
         self.granted_ -= take;
         if (self.unread() == 0) {
-            self.input_.clear();
+            empty(self.input_);
             self.input_at_ = 0;
         }
         return static_cast<ssize_t>(take);
@@ -578,6 +588,11 @@ std::string Engine::host_key() const {
     int type = 0;
     const char* key = libssh2_session_hostkey(session_, &length, &type);
     return key == nullptr ? std::string() : std::string(key, length);
+}
+
+void Engine::forget_offers() noexcept {
+    sent_.forget_message();
+    received_.forget_message();
 }
 
 bool Engine::signs_rsa_with_sha2() const {

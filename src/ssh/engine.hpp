@@ -196,6 +196,9 @@ public:
     /// asks the server for its signature algorithms.
     [[nodiscard]] bool signs_rsa_with_sha2() const;
 
+    /// After the login: the offers of both sides are kept for error messages only.
+    void forget_offers() noexcept;
+
     [[nodiscard]] const KexInitReader& client_side() const noexcept { return sent_; }
 
     [[nodiscard]] const KexInitReader& server_side() const noexcept { return received_; }

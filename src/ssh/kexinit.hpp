@@ -32,6 +32,8 @@ public:
     /// Empty until the whole message was seen.
     [[nodiscard]] const std::optional<KexInit>& message() const noexcept { return message_; }
 
+    void forget_message() noexcept { message_.reset(); }
+
     /// What came instead of an identification line: the start of it, printable characters only.
     [[nodiscard]] std::string garbage() const;
 

@@ -36,12 +36,8 @@ private:
     Channel& channel_;
 };
 
-Session::Session(std::string host, std::uint16_t port, Methods methods)
-    : loop_(get_running_loop()),
-      host_(std::move(host)),
-      port_(port),
-      methods_(std::move(methods)),
-      engine_(methods_) {}
+Session::Session(std::string host, std::uint16_t port, const Methods& methods)
+    : loop_(get_running_loop()), host_(std::move(host)), port_(port), engine_(methods) {}
 
 Session::~Session() { abort("the connection was dropped"); }
 

@@ -26,7 +26,7 @@ enum class CutOff : std::uint8_t {
 
 class Session final : public TransportSink, public std::enable_shared_from_this<Session> {
 public:
-    Session(std::string host, std::uint16_t port, Methods methods);
+    Session(std::string host, std::uint16_t port, const Methods& methods);
     ~Session();
 
     /// Begins to carry bytes. Once.
@@ -84,8 +84,6 @@ public:
 
     [[nodiscard]] std::uint16_t port() const noexcept { return port_; }
 
-    [[nodiscard]] const Methods& methods() const noexcept { return methods_; }
-
     std::string host_key_fingerprint;
     TimeLimit close_timeout = std::nullopt;
 
@@ -136,7 +134,6 @@ private:
     EventLoop& loop_;
     std::string host_;
     std::uint16_t port_;
-    Methods methods_;
     Engine engine_;
     std::shared_ptr<Transport> transport_;
     std::list<Reaper> reapers_;

@@ -16,12 +16,14 @@ using boost::system::error_code;
 
 namespace {
 
-class TcpTransport final : public Transport, public std::enable_shared_from_this<TcpTransport> {
+class TcpTransport final : public Transport,
+                           public std::enable_shared_from_this<TcpTransport>,
+                           private muster::detail::LoopSocket {
 public:
-    explicit TcpTransport(tcp::socket socket) : socket_(std::move(socket)) {
+    explicit TcpTransport(tcp::socket connected) : LoopSocket(std::move(connected)) {
         error_code ignored;
-        socket_.non_blocking(true, ignored);
-        socket_.set_option(tcp::no_delay(true), ignored);
+        socket().non_blocking(true, ignored);
+        socket().set_option(tcp::no_delay(true), ignored);
     }
 
     void start(std::weak_ptr<TransportSink> sink) override {
@@ -41,13 +43,13 @@ public:
         sent_ = 0;
         // Nearly always the socket takes everything at once, which saves a turn of the loop.
         error_code error;
-        sent_ = socket_.write_some(asio::buffer(outgoing_), error);
+        sent_ = socket().write_some(asio::buffer(outgoing_), error);
         if (error && error != asio::error::would_block && error != asio::error::try_again) {
             fail_writing();
         } else if (sent_ < outgoing_.size()) {
             write();
         } else {
-            outgoing_.clear();
+            outgoing_ = std::string();
             sent_ = 0;
         }
     }
@@ -63,25 +65,34 @@ public:
 
     void close() noexcept override {
         closed_ = true;
-        error_code ignored;
-        socket_.close(ignored);
+        LoopSocket::close();
         outgoing_.clear();
         queued_.clear();
         sent_ = 0;
     }
 
 private:
+    // Only while it is not closed.
+    tcp::socket& socket() noexcept { return *get(); }
+
+    void on_loop_gone() noexcept override {
+        closed_ = true;
+        if (const auto sink = sink_.lock()) {
+            sink->on_end("the event loop has ended");
+        }
+    }
+
     void read() {
         if (closed_ || reading_ || paused_ || ended_) {
             return;
         }
         reading_ = true;
-        socket_.async_read_some(asio::buffer(first_),
-                                [self = shared_from_this()](error_code error, std::size_t count) {
-                                    self->on_read(error, count);
-                                    self->reading_ = false;
-                                    self->read();
-                                });
+        socket().async_read_some(asio::buffer(first_),
+                                 [self = shared_from_this()](error_code error, std::size_t count) {
+                                     self->on_read(error, count);
+                                     self->reading_ = false;
+                                     self->read();
+                                 });
     }
 
     void on_read(error_code error, std::size_t count) {
@@ -104,7 +115,7 @@ private:
         std::size_t room = first_.size();
         sink->on_input({first_.data(), count});
         for (int round = 0; filled == room && round < max_rounds && !closed_ && !paused_; ++round) {
-            filled = socket_.read_some(asio::buffer(shared), error);
+            filled = socket().read_some(asio::buffer(shared), error);
             room = shared.size();
             if (error == asio::error::would_block || error == asio::error::try_again) {
                 break;
@@ -126,11 +137,11 @@ private:
     void write() {
         writing_ = true;
         const auto rest = asio::buffer(outgoing_) + sent_;
-        socket_.async_write_some(rest,
-                                 [self = shared_from_this()](error_code error, std::size_t count) {
-                                     self->writing_ = false;
-                                     self->on_written(error, count);
-                                 });
+        socket().async_write_some(rest,
+                                  [self = shared_from_this()](error_code error, std::size_t count) {
+                                      self->writing_ = false;
+                                      self->on_written(error, count);
+                                  });
     }
 
     void on_written(error_code error, std::size_t count) {
@@ -165,7 +176,6 @@ private:
     static constexpr std::size_t shared_size = 65536;
     static constexpr int max_rounds = 8; // then others have their turn
 
-    tcp::socket socket_;
     std::weak_ptr<TransportSink> sink_;
     std::array<char, 2048> first_{};
     std::string outgoing_; // being written, `sent_` of it done
@@ -182,7 +192,7 @@ private:
 } // namespace
 
 std::shared_ptr<Transport> make_tcp_transport(TcpSocket socket) {
-    return std::make_shared<TcpTransport>(muster::detail::release(std::move(socket)));
+    return std::make_shared<TcpTransport>(socket.impl().release());
 }
 
 } // namespace muster::ssh::detail

@@ -182,3 +182,13 @@ TEST_CASE("connecting and reading can be cancelled") {
     }(listener.port()));
     server.join();
 }
+
+TEST_CASE("a socket that outlives its loop is closed, and harmless") {
+    const Listener listener;
+    std::thread server([&] { listener.echo(); });
+    TcpSocket socket = run(connect_tcp("127.0.0.1", listener.port()));
+    CHECK_FALSE(socket.is_open());
+    CHECK(socket.peer_address().empty());
+    socket.close();
+    server.join();
+}

@@ -574,3 +574,18 @@ TEST_CASE("many connections at once on one thread") {
         }
     }(options));
 }
+
+TEST_CASE("a connection and a shell that outlive their loop are closed, and harmless") {
+    if (no_sshd()) {
+        return;
+    }
+    Server server;
+    using Both = std::pair<ssh::Connection, ssh::Shell>;
+    const auto [connection, shell] = run([](ssh::Options options) -> Coro<Both> {
+        auto opened = co_await ssh::connect(std::move(options));
+        auto terminal = co_await opened.open_shell();
+        co_return Both(std::move(opened), std::move(terminal));
+    }(server.options()));
+    CHECK(connection.closed());
+    CHECK(shell.closed());
+}

@@ -26,12 +26,12 @@ struct Completed {
 };
 
 /// A shell on a pseudo-terminal. Dropping it ends it; so does the end of its Connection. One task
-/// may read while another writes.
+/// may read while others write; whole texts are written one after the other.
 class Shell {
 public:
-    explicit Shell(std::unique_ptr<detail::ShellState> state) noexcept;
+    explicit Shell(std::shared_ptr<detail::ShellState> state) noexcept;
     Shell(Shell&&) noexcept;
-    Shell& operator=(Shell&&) noexcept;
+    Shell& operator=(Shell&& other) noexcept;
     ~Shell();
 
     /// The next bytes from the device, at most `max`, as soon as there are any; empty once it has
@@ -52,7 +52,7 @@ public:
     [[nodiscard]] bool closed() const noexcept;
 
 private:
-    std::unique_ptr<detail::ShellState> state_;
+    std::shared_ptr<detail::ShellState> state_;
 };
 
 /// An SSH connection that is logged in: made by `connect()`. Dropping it closes the socket at once;
