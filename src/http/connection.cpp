@@ -88,6 +88,14 @@ public:
     TlsConnection(tcp::socket socket, TlsPeer peer)
         : peer_(std::move(peer)), stream_(std::move(socket), new_ssl()) {}
 
+    ~TlsConnection() override {
+        // Without a goodbye OpenSSL would take the session for broken, and not resume it.
+        SSL_set_shutdown(stream_.native_handle(), SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+    }
+
+    TlsConnection(const TlsConnection&) = delete;
+    TlsConnection& operator=(const TlsConnection&) = delete;
+
     Coro<std::optional<Trouble>> handshake() {
         const auto result =
             co_await stream_.async_handshake(asio::ssl::stream_base::client, token());
@@ -130,12 +138,12 @@ private:
 } // namespace
 
 std::shared_ptr<Connection> make_connection(TcpSocket socket) {
-    return std::make_shared<PlainConnection>(muster::detail::release(std::move(socket)));
+    return std::make_shared<PlainConnection>(socket.impl().release());
 }
 
 Coro<Secured> make_tls_connection(TcpSocket socket, TlsPeer peer) {
-    const auto connection = std::make_shared<TlsConnection>(
-        muster::detail::release(std::move(socket)), std::move(peer));
+    const auto connection =
+        std::make_shared<TlsConnection>(socket.impl().release(), std::move(peer));
     Secured secured;
     secured.trouble = co_await connection->handshake();
     if (!secured.trouble) {

@@ -34,6 +34,9 @@ public:
         started = started || !bytes.empty();
         pending_.append(bytes);
         while (!pending_.empty() && !trouble && !complete()) {
+            if (!parser_->got_some() && !begins_well()) {
+                return;
+            }
             error_code error;
             const std::size_t used = parser_->put(asio::buffer(pending_), error);
             pending_.erase(0, used);
@@ -48,7 +51,7 @@ public:
     }
 
     void end_of_stream() {
-        if (started && parser_->got_some() && !parser_->is_done()) {
+        if (parser_->is_header_done() && !parser_->is_done()) {
             error_code error; // that something is missing, the caller sees
             parser_->put_eof(error);
         }
@@ -86,6 +89,33 @@ private:
         return status < first_final && status != switching_protocols;
     }
 
+    /// Looks at the beginning of a status line. False: more is needed, or there is trouble.
+    bool begins_well() {
+        constexpr std::string_view version = "HTTP/1.";
+        constexpr std::size_t shortest = sizeof "HTTP/1.1 200\r" - 1;
+        if (!pending_.starts_with(version.substr(0, pending_.size()))) {
+            not_http("bad version"); // at once: who does not speak HTTP may be waiting for us
+            return false;
+        }
+        if (pending_.size() < shortest) {
+            return false;
+        }
+        // RFC 9112 wants a space there, even where no reason follows; some servers do not know.
+        if (pending_[shortest - 1] == '\r') {
+            pending_.insert(shortest - 1, 1, ' ');
+        }
+        return true;
+    }
+
+    void not_http(const std::string& why) {
+        trouble.emplace();
+        trouble->reason = "this is not HTTP (" + why + "): \"" +
+                          printable(pending_.substr(0, pending_.find_first_of("\r\n"))) + "\"";
+        trouble->remedy = pending_.starts_with("\x15\x03")
+                              ? "the server speaks TLS on this port: use https://"
+                              : "is there a web server on this port?";
+    }
+
     void restart() {
         parser_.emplace();
         parser_->eager(true);
@@ -95,23 +125,22 @@ private:
     }
 
     void fail(const error_code& error) {
+        const bool too_large =
+            error == beast::error::body_limit || error == beast::error::header_limit;
+        if (!too_large && !parser_->is_header_done()) {
+            not_http(error.message());
+            return;
+        }
         trouble.emplace();
+        trouble->kind = too_large ? ErrorKind::too_large : ErrorKind::protocol;
         if (error == beast::error::body_limit) {
-            trouble->kind = ErrorKind::too_large;
             trouble->reason =
                 "the body is larger than the limit of " + std::to_string(max_body_) + " bytes";
             trouble->remedy = "raise max_body";
-        } else if (error == beast::error::header_limit) {
-            trouble->kind = ErrorKind::too_large;
+        } else if (too_large) {
             trouble->reason = "the header is larger than " + std::to_string(max_header) + " bytes";
-        } else if (parser_->is_header_done()) {
-            trouble->reason = "the body is not HTTP: " + error.message();
         } else {
-            trouble->reason = "this is not HTTP (" + error.message() + "): \"" +
-                              printable(pending_.substr(0, pending_.find_first_of("\r\n"))) + "\"";
-            trouble->remedy = pending_.starts_with("\x15\x03")
-                                  ? "the server speaks TLS on this port: use https://"
-                                  : "is there a web server on this port?";
+            trouble->reason = "the body is not HTTP: " + error.message();
         }
     }
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <csignal>
 #include <cstdlib>
 
 namespace {
@@ -18,7 +19,7 @@ class PlainPeer : public Peer {
 public:
     explicit PlainPeer(int descriptor) : descriptor_(descriptor) {}
 
-    void reset() override {
+    void be_rude() override {
         const linger now{1, 0};
         ::setsockopt(descriptor_, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     }
@@ -46,9 +47,13 @@ public:
     TlsPeer& operator=(const TlsPeer&) = delete;
 
     ~TlsPeer() override {
-        SSL_shutdown(ssl_);
+        if (!rude_) {
+            SSL_shutdown(ssl_);
+        }
         SSL_free(ssl_);
     }
+
+    void be_rude() override { rude_ = true; }
 
     bool accept() { return SSL_accept(ssl_) == 1; }
 
@@ -70,6 +75,7 @@ protected:
 
 private:
     SSL* ssl_;
+    bool rude_ = false;
 };
 
 std::size_t body_size(std::string_view header) {
@@ -92,6 +98,7 @@ std::string Peer::request() {
             if (received_.size() >= size) {
                 std::string request = received_.substr(0, size);
                 received_.erase(0, size);
+                ++*requests_;
                 return request;
             }
         }
@@ -166,18 +173,29 @@ ScriptedServer::~ScriptedServer() {
 }
 
 void ScriptedServer::serve(int descriptor, int number) {
+    // OpenSSL writes without regard to SIGPIPE.
+    sigset_t pipe;
+    ::sigemptyset(&pipe);
+    ::sigaddset(&pipe, SIGPIPE);
+    ::pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
     if (tls_) {
         TlsPeer peer(descriptor, static_cast<SSL_CTX*>(tls_.get()));
         if (peer.accept()) {
-            script_(peer, number);
+            run(peer, number);
         }
     } else {
         PlainPeer peer(descriptor);
-        script_(peer, number);
+        run(peer, number);
     }
     const std::scoped_lock lock(mutex_);
     open_.erase(descriptor);
     ::close(descriptor);
+    ++closed_;
+}
+
+void ScriptedServer::run(Peer& peer, int number) {
+    peer.requests_ = &requests_;
+    script_(peer, number);
 }
 
 std::string ScriptedServer::url(std::string_view path) const {

@@ -29,8 +29,8 @@ public:
     /// Waits until the client closes its side. True if it sent nothing before.
     bool closed_by_client();
 
-    /// Closes with a TCP reset.
-    virtual void reset() = 0;
+    /// At the end, no goodbye: a TCP reset; in TLS, an end without close_notify.
+    virtual void be_rude() = 0;
 
     /// The request came over a resumed TLS session.
     [[nodiscard]] virtual bool resumed() const { return false; }
@@ -43,7 +43,10 @@ protected:
     virtual long write(const char* text, std::size_t size) = 0;
 
 private:
+    friend class ScriptedServer;
+
     std::string received_;
+    std::atomic<int>* requests_ = nullptr;
 };
 
 /// Listens on a free port of 127.0.0.1 and runs `script` for each connection, in a thread of its
@@ -61,17 +64,25 @@ public:
 
     [[nodiscard]] std::string url(std::string_view path = "/") const;
 
-    /// Connections accepted so far.
+    /// Connections accepted, and closed again, so far.
     [[nodiscard]] int connections() const { return accepted_; }
+
+    [[nodiscard]] int closed() const { return closed_; }
+
+    /// Whole requests read so far.
+    [[nodiscard]] int requests() const { return requests_; }
 
 private:
     void serve(int descriptor, int number);
+    void run(Peer& peer, int number);
 
     Script script_;
     std::shared_ptr<void> tls_;
     int listener_ = -1;
     std::uint16_t port_ = 0;
     std::atomic<int> accepted_ = 0;
+    std::atomic<int> closed_ = 0;
+    std::atomic<int> requests_ = 0;
     std::mutex mutex_;
     std::set<int> open_;
     std::vector<std::thread> workers_;
