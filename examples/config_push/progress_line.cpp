@@ -6,6 +6,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <chrono>
 
 namespace config_push {
@@ -16,6 +17,13 @@ ProgressLine::ProgressLine(std::size_t total, bool enabled)
     : progress_(total), enabled_(enabled), redraws_(enabled && is_terminal(stderr)) {}
 
 ProgressLine::~ProgressLine() { erase(); }
+
+void ProgressLine::begin(std::size_t max_at_once) {
+    if (enabled_ && !redraws_) {
+        fmt::print(stderr, "{} devices, {} at once\n", progress_.total(),
+                   std::min(max_at_once, progress_.total()));
+    }
+}
 
 void ProgressLine::report(const muster::fleet::PushReport& report) {
     if (enabled_ && !redraws_) {

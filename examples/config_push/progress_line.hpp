@@ -16,6 +16,9 @@ public:
     ProgressLine& operator=(const ProgressLine&) = delete;
     ~ProgressLine();
 
+    /// Says what is about to be done.
+    void begin(std::size_t max_at_once);
+
     void observe(const muster::fleet::Event& event) { progress_.observe(event); }
 
     void report(const muster::fleet::PushReport& report);

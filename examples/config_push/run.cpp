@@ -40,11 +40,11 @@ private:
         if (signal_ == 0) {
             signal_ = number;
             control_.stop_starting();
-            fmt::print(stderr, "\ninterrupted: no further device is started; those at work are "
+            fmt::print(stderr, "interrupted: no further device is started; those at work are "
                                "finished; once more to abort\n");
         } else {
             control_.cancel();
-            fmt::print(stderr, "\naborting\n");
+            fmt::print(stderr, "aborting\n");
         }
     }
 
@@ -80,6 +80,7 @@ Coro<RunResult> run_push(const std::vector<device::Device>& devices, std::string
 
     const Interrupts interrupts(run.control);
     const Clock::time_point start = Clock::now();
+    line.begin(options.max_at_once);
     Task<void> drawing = create_task(line.keep_drawing());
     RunResult result;
     std::exception_ptr error;

@@ -59,7 +59,7 @@ void check_host_key(Session& session, const Options& options) {
     if (options.port != 22) {
         remedy += "-p " + std::to_string(options.port) + " ";
     }
-    remedy += options.host + " >> " + files.front() + "; or connect with HostKeyPolicy::accept_new";
+    remedy += options.host + " >> " + files.front() + "; or accept new keys (accept-new)";
     throw session.error(Phase::host_key, ErrorKind::host_key_unknown, std::move(reason),
                         std::move(remedy));
 }

@@ -83,7 +83,7 @@ Future<T> wrap_future(concurrent::Future<T> source) {
     Future<T> target = loop.create_future<T>();
     auto hop = std::make_shared<detail::FutureHop<T>>(loop.core(), source, target);
     loop.core().add_external(*hop);
-    source.add_done_callback([hop](const auto&) { hop->arrive(); });
+    source.add_done_callback([hop] { hop->arrive(); });
     target.add_done_callback([hop = std::weak_ptr(hop)](const Future<T>& done) {
         const auto alive = hop.lock();
         if (alive && done.cancelled()) {
