@@ -1,6 +1,7 @@
 #include <muster/core/error.hpp>
 #include <muster/device/error.hpp>
 #include <muster/fleet/outcome.hpp>
+#include <muster/http/error.hpp>
 #include <muster/ssh/error.hpp>
 
 namespace muster::fleet {
@@ -19,7 +20,7 @@ FailureReport from_device_error(const device::DeviceError& error) {
     return report;
 }
 
-// For jobs that use the ssh room without a device's session.
+// For jobs that use the ssh and http rooms without a device's session.
 FailureReport from_ssh_error(const ssh::Error& error) {
     FailureReport report;
     report.phase = ssh::to_string(error.phase());
@@ -28,6 +29,16 @@ FailureReport from_ssh_error(const ssh::Error& error) {
     report.timed_out = error.kind() == ssh::ErrorKind::timeout;
     report.refused = error.kind() == ssh::ErrorKind::authentication;
     report.unreachable = error.phase() < ssh::Phase::channel;
+    return report;
+}
+
+FailureReport from_http_error(const http::Error& error) {
+    FailureReport report;
+    report.phase = http::to_string(error.phase());
+    report.reason = error.reason();
+    report.remedy = error.remedy();
+    report.timed_out = error.kind() == http::ErrorKind::timeout;
+    report.unreachable = error.phase() < http::Phase::request;
     return report;
 }
 
@@ -70,6 +81,8 @@ FailureReport describe_failure(const std::exception_ptr& error, std::string_view
         return from_device_error(failed);
     } catch (const ssh::Error& failed) {
         return from_ssh_error(failed);
+    } catch (const http::Error& failed) {
+        return from_http_error(failed);
     } catch (const TimeoutError& failed) {
         FailureReport report = from_text(phase, failed.what());
         report.timed_out = true;

@@ -125,8 +125,8 @@ private:
 
     // Until a device has finished or the control was used, but no longer than `limit`.
     Coro<void> changed(TimeLimit limit) {
-        changed_ = get_running_loop().create_future<void>();
-        Future<void> waiting = *changed_;
+        Future<void> waiting = get_running_loop().create_future<void>();
+        changed_ = waiting;
         try {
             co_await wait_for(std::move(waiting), limit);
         } catch (const TimeoutError&) {

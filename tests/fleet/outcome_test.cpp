@@ -2,6 +2,7 @@
 #include <muster/device/error.hpp>
 #include <muster/fleet/event.hpp>
 #include <muster/fleet/outcome.hpp>
+#include <muster/http/error.hpp>
 #include <muster/ssh/error.hpp>
 
 #include <doctest/doctest.h>
@@ -71,6 +72,23 @@ TEST_CASE("an error of the ssh room gives the same") {
     CHECK_FALSE(report.timed_out);
     CHECK(describe(Phase::key_exchange, ErrorKind::timeout).timed_out);
     CHECK_FALSE(describe(Phase::channel, ErrorKind::connection_lost).unreachable);
+}
+
+TEST_CASE("an error of the http room gives the same") {
+    const auto describe = [](muster::http::Phase phase, muster::http::ErrorKind kind) {
+        muster::http::Failure failure;
+        failure.phase = phase;
+        failure.kind = kind;
+        failure.reason = "no answer";
+        return describe_failure(std::make_exception_ptr(muster::http::Error(failure)), "ignored");
+    };
+    using muster::http::ErrorKind;
+    using muster::http::Phase;
+    const FailureReport report = describe(Phase::tls, ErrorKind::timeout);
+    CHECK(to_string(report) == "TLS: no answer");
+    CHECK(report.timed_out);
+    CHECK(report.unreachable);
+    CHECK_FALSE(describe(Phase::request, ErrorKind::connection_lost).unreachable);
 }
 
 TEST_CASE("other errors give their text in the phase the job was in") {
