@@ -8,6 +8,7 @@
 # its environment, stops, and ends with COMMAND's status. DIR receives
 #
 #   env              FRR_HOST FRR_PORT FRR_USER FRR_PASSWORD_FILE FRR_KEY FRR_KNOWN_HOSTS FRR_INVENTORY
+#                    FRR_SAVED (the file `write memory` writes)
 #   inventory.yaml   the router as a netmiko device list
 #   log/             what sshd and the daemons said
 #
@@ -193,6 +194,7 @@ FRR_PASSWORD_FILE='$dir/password'
 FRR_KEY='$dir/id_ed25519'
 FRR_KNOWN_HOSTS='$dir/known_hosts'
 FRR_INVENTORY='$dir/inventory.yaml'
+FRR_SAVED='$run/etc/frr.conf'
 END
 }
 
