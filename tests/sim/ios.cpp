@@ -151,7 +151,7 @@ TEST_CASE("No removes lines, sections and whole settings by their identity") {
                    "% Removal of physical interfaces is not permitted."));
 }
 
-TEST_CASE("A setting given again replaces the old one; a list entry is added") {
+TEST_CASE("A setting given again replaces the old one and a list entry is added") {
     Router r;
     r.type("conf t\nsnmp-server location A\nsnmp-server location B\nlogging host 10.0.0.1\n"
            "logging 10.0.0.2\nend\n");
