@@ -46,8 +46,8 @@ struct FailureReport {
 /// `phase: reason; remedy` on one line.
 [[nodiscard]] std::string to_string(const FailureReport& failure);
 
-/// What an exception says of a failure: the parts of a DeviceError, an ssh::Error or an http::Error,
-/// else its text. `phase` is used where the exception names none.
+/// What an exception says of a failure: the parts of a DeviceError, an ssh::Error or an
+/// http::Error, else its text. `phase` is used where the exception names none.
 [[nodiscard]] FailureReport describe_failure(const std::exception_ptr& error,
                                              std::string_view phase);
 
