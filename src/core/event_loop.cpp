@@ -209,32 +209,49 @@ concurrent::Executor& EventLoop::default_executor() {
     return *impl_->executor;
 }
 
+namespace {
+
+// A thread that is left alone when nobody waits for it any more.
+struct Joiner {
+    explicit Joiner(std::thread joining) : thread(std::move(joining)) {}
+
+    Joiner(const Joiner&) = delete;
+    Joiner& operator=(const Joiner&) = delete;
+
+    ~Joiner() {
+        if (thread.joinable()) {
+            thread.detach();
+        }
+    }
+
+    std::thread thread;
+};
+
+} // namespace
+
 Coro<void> EventLoop::shutdown_default_executor(TimeLimit limit) {
     if (!impl_->executor) {
         co_return;
     }
     const std::shared_ptr<concurrent::Executor> executor = std::exchange(impl_->executor, nullptr);
     concurrent::Promise<void> promise;
+    static_cast<void>(promise.set_running_or_notify_cancel()); // the thread can't be called back
     const Future<void> joined = wrap_future(promise.future());
     // A thread of its own waits: the executor's threads are what is being waited for.
-    std::thread joiner([executor = executor, promise = std::move(promise)]() mutable {
+    Joiner joiner{std::thread([executor = executor, promise = std::move(promise)]() mutable {
         executor->shutdown(true);
         executor.reset();
         promise.set_result();
-    });
+    })};
     bool in_time = true;
     try {
         co_await wait_for(joined, limit);
     } catch (const TimeoutError&) {
         in_time = false;
-    } catch (...) {
-        joiner.detach();
-        throw;
     }
     if (in_time) {
-        joiner.join();
+        joiner.thread.join();
     } else {
-        joiner.detach();
         ExceptionContext context;
         context.message = "The executor did not finish joining its threads within the time limit";
         call_exception_handler(context);

@@ -9,6 +9,9 @@ TaskGroup::~TaskGroup() {
 }
 
 void TaskGroup::check_open() const {
+    if (parent_ == nullptr) {
+        throw RuntimeError("TaskGroup has not been entered: task_group(fn) gives one to fn");
+    }
     if (finished_) {
         throw RuntimeError("TaskGroup is finished");
     }
@@ -72,7 +75,7 @@ void TaskGroup::abort() noexcept {
 }
 
 void TaskGroup::cancel() {
-    if (finished_ || cancelled_by_user_) {
+    if (parent_ == nullptr || finished_ || cancelled_by_user_) {
         return;
     }
     cancelled_by_user_ = true;

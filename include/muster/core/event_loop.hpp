@@ -120,7 +120,7 @@ public:
     EventLoop(const EventLoop&) = delete;
     EventLoop& operator=(const EventLoop&) = delete;
 
-    /// Closes the loop: see `close`.
+    /// Closes the loop: see `close`. Then waits for the functions that the default executor runs.
     ~EventLoop();
 
     // --- running ---

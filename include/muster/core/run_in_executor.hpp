@@ -124,6 +124,17 @@ public:
     explicit ThreadAwaiter(concurrent::Future<T> source)
         : ThreadAwaiter(source, wrap_future(source)) {}
 
+    ThreadAwaiter(const ThreadAwaiter&) = delete;
+    ThreadAwaiter& operator=(const ThreadAwaiter&) = delete;
+
+    /// A loop that goes away takes the caller's frame with it, but not before the thread is done
+    /// with that frame.
+    ~ThreadAwaiter() {
+        if (!source_.done() && !source_.cancel()) {
+            static_cast<void>(source_.exception());
+        }
+    }
+
     [[nodiscard]] bool await_ready() const noexcept { return target_.done(); }
 
     template <std::derived_from<PromiseBase> P>
@@ -150,7 +161,8 @@ private:
 
 /// Runs `function(args...)` on a thread of the loop's default executor (asyncio.to_thread). Waits
 /// for it even when cancelled, so that the function may use what the caller owns (std::ref); a
-/// value it gives then is returned, and the cancellation comes at the next suspension.
+/// value it gives then is returned, and the cancellation comes at the next suspension. A loop that
+/// is closed meanwhile waits for the function, too.
 template <class F, class... Args>
     requires std::invocable<F, Args...>
 auto to_thread(F function, Args... args)
