@@ -194,7 +194,12 @@ private:
             reason += ": " + silence(session_->engine());
             phase = session_->engine().encrypted() ? Phase::authentication : phase;
         }
-        return error(phase, ErrorKind::timeout, std::move(reason));
+        return error(phase, ErrorKind::timeout, std::move(reason),
+                     phase == Phase::key_exchange
+                         ? "is the device overloaded, or is this not its SSH port? Log in by hand, "
+                           "or allow more time"
+                         : "the device may be waiting for its AAA server: allow more time, or "
+                           "look there");
     }
 
     Options options_;

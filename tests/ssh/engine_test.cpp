@@ -1,17 +1,13 @@
+#include "pumped.hpp"
 #include "ssh/crypto.hpp"
-#include "ssh/engine.hpp"
-#include "ssh/methods.hpp"
 #include "sshd.hpp"
 
 #include <doctest/doctest.h>
 
-#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <array>
-#include <chrono>
-#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -20,90 +16,6 @@ using namespace muster::ssh;
 using namespace muster::ssh::detail;
 
 namespace {
-
-template <class Step>
-class Waiting : public Operation {
-public:
-    explicit Waiting(Step step) : step_(std::move(step)) {}
-
-    int step() override { return step_(); }
-
-    void wake() noexcept override {}
-
-private:
-    Step step_;
-};
-
-/// An engine and a socket, pumped by poll(2): what the loop does, without the loop.
-class Pumped {
-public:
-    explicit Pumped(int fd, const Methods& methods = default_methods())
-        : engine(methods), fd_(fd) {}
-
-    Pumped(const Pumped&) = delete;
-    Pumped& operator=(const Pumped&) = delete;
-
-    ~Pumped() { ::close(fd_); }
-
-    Engine engine;
-
-    /// Steps until there is a result; `chunk` limits how much is read at once.
-    template <class Step>
-    int drive(Step step) {
-        Waiting<Step> operation(std::move(step));
-        engine.start(operation);
-        const auto deadline = std::chrono::steady_clock::now() + std::chrono::seconds(20);
-        while (!operation.finished() && std::chrono::steady_clock::now() < deadline &&
-               received < budget) {
-            transfer();
-        }
-        flush();
-        const int result = operation.finished() ? operation.result() : cut_off;
-        engine.finish(operation);
-        return result;
-    }
-
-    static constexpr int cut_off = -99'999;
-
-    std::size_t chunk = 65536;
-    std::size_t received = 0;
-    /// After so many bytes from the server, operations are cut off where they stand.
-    std::size_t budget = std::numeric_limits<std::size_t>::max();
-
-private:
-    void flush() {
-        pending_ += engine.take_output();
-        while (!pending_.empty()) {
-            const ssize_t sent = ::send(fd_, pending_.data(), pending_.size(), MSG_NOSIGNAL);
-            if (sent <= 0) {
-                pending_.clear();
-                return;
-            }
-            pending_.erase(0, static_cast<std::size_t>(sent));
-        }
-    }
-
-    void transfer() {
-        flush();
-        struct pollfd ready{fd_, POLLIN, 0};
-
-        if (::poll(&ready, 1, 1000) <= 0) {
-            return;
-        }
-        std::string bytes(chunk, '\0');
-        const ssize_t got = ::recv(fd_, bytes.data(), bytes.size(), 0);
-        if (got > 0) {
-            bytes.resize(static_cast<std::size_t>(got));
-            received += bytes.size();
-            engine.receive(bytes);
-        } else {
-            engine.receive_eof("the connection was closed by the device");
-        }
-    }
-
-    int fd_;
-    std::string pending_;
-};
 
 std::pair<int, int> socket_pair() {
     std::array<int, 2> fds{};
@@ -173,6 +85,46 @@ bool no_sshd() {
 }
 
 } // namespace
+
+TEST_CASE("operations with the same key take turns, in the order they were started") {
+    class Counted : public Operation {
+    public:
+        explicit Counted(const void* key) : Operation(key) {}
+
+        int step() override { return ++steps, ready ? 1 : LIBSSH2_ERROR_EAGAIN; }
+
+        void wake() noexcept override {}
+
+        int steps = 0;
+        bool ready = false;
+    };
+
+    Engine engine(default_methods());
+    Counted first(&engine);
+    Counted second(&engine);
+    Counted third(&engine);
+    Counted other(nullptr);
+    for (Counted* operation : {&first, &second, &third, &other}) {
+        engine.start(*operation);
+    }
+    CHECK(first.steps > 0);
+    CHECK(other.steps > 0);
+    CHECK(second.steps == 0);
+    // One that has not begun may go without harm.
+    engine.finish(second);
+    CHECK(engine.failure() == 0);
+    first.ready = true;
+    engine.run();
+    CHECK(first.finished());
+    CHECK(third.steps > 0);
+    // One that has begun may not.
+    engine.finish(third);
+    CHECK(engine.failure() == error_abandoned);
+    CHECK(other.finished());
+    CHECK(other.result() == error_abandoned);
+    engine.finish(first);
+    engine.finish(other);
+}
 
 TEST_CASE("a handshake shows the server's host key and both sides' offers") {
     if (no_sshd()) {
