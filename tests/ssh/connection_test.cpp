@@ -221,7 +221,7 @@ TEST_CASE("an unknown host key is refused with its fingerprint and the remedy") 
     CHECK(error.port() == server.port);
     CHECK(contains(error.what(), "ssh-ed25519 key SHA256:"));
     CHECK(contains(error.remedy(), "ssh-keyscan -p " + std::to_string(server.port)));
-    CHECK(contains(error.remedy(), "accept_new"));
+    CHECK(contains(error.remedy(), "accept-new"));
 
     SUBCASE("accept_new adds it, once") {
         options.host_key_policy = ssh::HostKeyPolicy::accept_new;
