@@ -11,6 +11,7 @@ ConfigPush::ConfigPush(Session& session, const ConfigText& config, const ConfigO
     : session_(session),
       config_(config),
       limit_(options.line_timeout.value_or(session.limits().config_line)),
+      on_progress_(options.on_progress),
       has_modes_(session.platform().transition(Mode::privileged, Mode::config) != nullptr) {
     progress_.source = config.source();
     progress_.total = config.size();
@@ -25,6 +26,7 @@ Coro<ConfigResult> ConfigPush::run() {
     }
     for (const ConfigCommand& command : config_.commands()) {
         progress_.line = command.line;
+        tell();
         co_await send(command);
         if (!refusal_.empty()) {
             // A session that is lost on the way out has been told by then what matters.
@@ -60,6 +62,7 @@ Coro<ConfigResult> ConfigPush::run() {
         }
     }
     progress_.line = 0;
+    tell();
     std::optional<Failure> failed;
     try {
         co_await leave();
@@ -135,6 +138,12 @@ void ConfigPush::judge(const ConfigCommand& command) {
         for (const std::string& warning : find_warnings(answer_, platform)) {
             result_.warnings.push_back({.line = command.line, .words = session_.masked(warning)});
         }
+    }
+}
+
+void ConfigPush::tell() const {
+    if (on_progress_) {
+        on_progress_(progress_);
     }
 }
 

@@ -2,6 +2,7 @@
 
 #include "session.hpp"
 
+#include <functional>
 #include <string>
 
 namespace muster::device {
@@ -19,6 +20,7 @@ private:
     Coro<void> send_lines(const ConfigCommand& command);
     Coro<void> leave();
     void judge(const ConfigCommand& command);
+    void tell() const;
     [[nodiscard]] Turn turn_for(const ConfigCommand& command) const;
     [[nodiscard]] std::string place(const ConfigCommand& command) const;
     [[nodiscard]] std::string so_far() const;
@@ -26,6 +28,7 @@ private:
     Session& session_;
     const ConfigText& config_;
     std::chrono::milliseconds limit_;
+    std::function<void(const ConfigProgress&)> on_progress_;
     bool has_modes_;
     ConfigProgress progress_;
     ConfigResult result_;

@@ -11,6 +11,7 @@ constexpr std::size_t max_tail = 1024;
 constexpr std::size_t max_name = 63;
 constexpr std::size_t max_context = 48;
 constexpr std::size_t max_blanks = 2;
+constexpr std::size_t max_prompt = 2 * max_name;
 
 bool is_alphanumeric(char c) {
     return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9');
@@ -59,7 +60,7 @@ std::string_view drop_end(std::string_view line) {
 
 PromptMatch PromptMatcher::match(std::string_view last_line) const {
     if (last_line.empty()) {
-        return own_line_.followed_by_log ? own_line_ : PromptMatch{};
+        return past_prompt_.followed_by_log ? past_prompt_ : PromptMatch{};
     }
     ++examined_;
     const std::string_view line = drop_end(last_line);
@@ -178,41 +179,48 @@ PromptMatch PromptMatcher::match_shape(std::string_view body, char end) const {
 }
 
 bool PromptMatcher::complete_line(std::string_view line) {
-    if (name_.empty()) {
-        return false;
-    }
-    if (own_line_) {
+    if (past_prompt_) {
         if (drop_end(line).empty()) {
             return false;
         }
         if (is_log_line(line)) {
-            own_line_.followed_by_log = true;
+            past_prompt_.followed_by_log = true;
             return false;
         }
-        own_line_ = PromptMatch{};
+        past_prompt_ = PromptMatch{};
     }
     ++examined_;
-    if (line.empty() || line.size() > max_tail || line.front() != name_.front()) {
+    if (line.empty() || line.size() > max_tail || !is_name_character(line.front())) {
         return false;
     }
-    // Our prompt, alone or with a log message glued to it?
-    const std::size_t end = static_cast<std::size_t>(
-        std::ranges::find_if(line, [this](char c) { return is_end(c); }) - line.begin());
+    // A prompt, alone or with a log message glued to it?
+    std::size_t end = 0;
+    while (end < line.size() && end <= max_prompt && !is_end(line[end])) {
+        ++end;
+    }
     examined_ += end;
-    if (end == line.size()) {
+    if (end == line.size() || end > max_prompt) {
         return false;
     }
     const std::string_view rest = drop_end(line.substr(end + 1));
     if (!rest.empty() && !is_log_line(rest)) {
         return false;
     }
-    own_line_ = match_own(line.substr(0, end), line[end]);
-    if (own_line_.strength != PromptMatch::Strength::certain) {
-        own_line_ = PromptMatch{};
+    const std::string_view body = line.substr(0, end);
+    if (!name_.empty()) {
+        past_prompt_ = match_own(body, line[end]);
+    }
+    if (!past_prompt_) {
+        past_prompt_ = match_shape(body, line[end]);
+    }
+    if (past_prompt_.position != 0) {
+        past_prompt_ = PromptMatch{};
+    }
+    if (!past_prompt_) {
         return false;
     }
-    own_line_.strength = PromptMatch::Strength::likely;
-    own_line_.followed_by_log = !rest.empty();
+    past_prompt_.strength = PromptMatch::Strength::likely;
+    past_prompt_.followed_by_log = !rest.empty();
     return true;
 }
 

@@ -3,6 +3,8 @@
 #include "text.hpp"
 #include "verdict.hpp"
 
+#include <muster/device/log_line.hpp>
+
 #include <algorithm>
 
 namespace muster::device {
@@ -19,6 +21,8 @@ void ReplyReader::begin(const std::vector<std::string>& lines, std::span<const A
     prompts_.forget_lines();
     dialogue_ = dialogue;
     question_ = nullptr;
+    past_question_ = nullptr;
+    question_is_past_ = false;
     pager_ = nullptr;
     text_begins_ = false;
     is_answered_ = true;
@@ -52,6 +56,7 @@ void ReplyReader::complete_line(std::string_view line) {
     if (!trim(line).empty()) {
         last_line_ = line.substr(0, 200);
     }
+    const bool was_answered = is_answered_ && line == answered_line_;
     is_answered_ = false;
     if (!echo_.complete()) {
         if (prompt_ends_.empty()) {
@@ -87,6 +92,14 @@ void ReplyReader::complete_line(std::string_view line) {
     if (pager_ != nullptr && trim(line) == pager_->line) {
         return;
     }
+    if (const Answer* asked = find_question(line); asked != nullptr && !was_answered) {
+        past_question_ = asked;
+    } else if (past_question_ != nullptr && is_log_line(line)) {
+        question_is_past_ = true;
+    } else if (!trim(line).empty()) {
+        past_question_ = nullptr;
+        question_is_past_ = false;
+    }
     text_begins_ = text_begins_ || has_marker(line, platform_->text_begins);
     answer_ += line;
     answer_ += '\n';
@@ -104,8 +117,11 @@ ReplyReader::State ReplyReader::state() {
     if (find_pager(line)) {
         return State::pager;
     }
-    if ((echoed || !echoes_) && find_question(line)) {
-        return State::question;
+    if (echoed || !echoes_) {
+        question_ = line.empty() && question_is_past_ ? past_question_ : find_question(line);
+        if (question_ != nullptr) {
+            return State::question;
+        }
     }
     prompt_ = prompts_.match(line);
     if (!prompt_) {
@@ -118,16 +134,15 @@ ReplyReader::State ReplyReader::state() {
                                                               : State::likely_prompt;
 }
 
-bool ReplyReader::find_question(std::string_view line) {
+const Answer* ReplyReader::find_question(std::string_view line) const {
     const std::string_view text = trim(line);
     if (text.empty()) {
-        return false;
+        return nullptr;
     }
     const auto found = std::ranges::find_if(dialogue_, [&](const Answer& answer) {
         return ends_with_ignoring_case(text, answer.question);
     });
-    question_ = found == dialogue_.end() ? nullptr : &*found;
-    return question_ != nullptr;
+    return found == dialogue_.end() ? nullptr : &*found;
 }
 
 bool ReplyReader::find_pager(std::string_view line) {
@@ -147,6 +162,8 @@ bool ReplyReader::find_pager(std::string_view line) {
 void ReplyReader::answered() {
     is_answered_ = true;
     answered_line_ = text_.line();
+    past_question_ = nullptr;
+    question_is_past_ = false;
 }
 
 void ReplyReader::accept() {

@@ -65,6 +65,12 @@ public:
     /// before it is `answer()`.
     void accept();
 
+    /// After State::likely_prompt: there is little to say for it.
+    [[nodiscard]] bool is_doubtful() const noexcept {
+        return prompt_.followed_by_log && !prompts_.name().empty() &&
+               prompt_.name != prompts_.name();
+    }
+
     [[nodiscard]] const PromptMatch& prompt() const noexcept { return prompt_; }
 
     /// The text of that prompt: `r1(config-if)#`.
@@ -94,7 +100,7 @@ public:
 
 private:
     void complete_line(std::string_view line);
-    [[nodiscard]] bool find_question(std::string_view line);
+    [[nodiscard]] const Answer* find_question(std::string_view line) const;
     [[nodiscard]] bool find_pager(std::string_view line);
 
     const Platform* platform_;
@@ -107,6 +113,10 @@ private:
 
     std::span<const Answer> dialogue_;
     const Answer* question_ = nullptr;
+    /// A question on a completed line, while nothing but log messages follows it, and whether any
+    /// did.
+    const Answer* past_question_ = nullptr;
+    bool question_is_past_ = false;
     const Pager* pager_ = nullptr;
     bool text_begins_ = false;
     /// The unfinished line when it was answered, so that it is not answered again.
@@ -116,7 +126,7 @@ private:
     std::string answer_;
     std::string line_at_begin_;
     std::string last_line_;
-    /// Where in the answer our prompt stands that is followed by log messages.
+    /// Where in the answer the prompt stands that is followed by log messages.
     std::size_t prompt_offset_ = 0;
     PromptMatch prompt_;
     std::string prompt_text_;

@@ -21,6 +21,10 @@ using namespace std::chrono_literals;
 constexpr auto echo_patience = 10s;
 constexpr auto first_echo_patience = 1s;
 
+// A prompt of another name than the device's, with log messages after it, is most likely a part of
+// the answer.
+constexpr int doubt_factor = 20;
+
 // A login shell is given this long to be silent before it is replaced.
 constexpr auto shell_silence = 150ms;
 constexpr auto shell_patience = 2s;
@@ -147,7 +151,9 @@ Coro<void> Session::listen(const Turn& turn, Clock::time_point deadline) {
             continue;
         }
         case ReplyReader::State::likely_prompt:
-            until = std::min(deadline, Clock::now() + options_.settle);
+            until = std::min(deadline,
+                             Clock::now() + (reader_.is_doubtful() ? doubt_factor * options_.settle
+                                                                   : options_.settle));
             silence_will_do = true;
             break;
         case ReplyReader::State::unechoed_prompt: {

@@ -53,6 +53,28 @@ Phase to_phase(ssh::Phase phase) noexcept {
     return Phase::connect;
 }
 
+/// What to do about a device that does not answer.
+std::string remedy_for_silence(Phase phase) {
+    switch (phase) {
+    case Phase::resolve:
+        return "check the name server";
+    case Phase::connect:
+        return "check the address, the route to it and the firewalls on the way";
+    case Phase::key_exchange:
+    case Phase::host_key:
+        return "the port is open but SSH is not served in time: check what listens there and the "
+               "device's load, or raise the connect time-out";
+    case Phase::authentication:
+        return "the device's AAA server may be slow or out of reach: check it, or raise the "
+               "authentication time-out";
+    case Phase::prompt:
+    case Phase::command:
+    case Phase::transfer:
+        break;
+    }
+    return "check the device's load, or raise the time-out";
+}
+
 } // namespace
 
 ssh::Options ssh_options(const Device& device, const PhaseTimeouts& limits,
@@ -86,6 +108,9 @@ DeviceError to_device_error(const Device& device, const ssh::Error& error) {
     failure.reason = error.reason();
     failure.remedy = error.remedy();
     failure.timed_out = error.kind() == ssh::ErrorKind::timeout;
+    if (failure.remedy.empty() && failure.timed_out) {
+        failure.remedy = remedy_for_silence(failure.phase);
+    }
     failure.refused = error.kind() == ssh::ErrorKind::authentication;
     return DeviceError(std::move(failure));
 }

@@ -286,6 +286,25 @@ TEST_CASE("enable sends the secret once and says nothing of it") {
     }
 }
 
+TEST_CASE("a question that log messages have scrolled away is answered") {
+    FakeRouter router;
+    router.special = [&](const std::string& line) -> std::optional<std::string> {
+        if (line == "enable") {
+            return "enable\r\nPassword: " + std::string(log_message) + log_message;
+        }
+        if (line == "s3cret-enable") {
+            router.mode = "privileged";
+            return "\r\nr1#" + std::string(log_message);
+        }
+        return std::nullopt;
+    };
+    with_cli(router, [&](Cli& cli) -> Coro<void> {
+        co_await cli.enable();
+        CHECK(cli.mode() == Mode::privileged);
+        CHECK(router.received.size() == 4);
+    });
+}
+
 TEST_CASE("a login on the terminal itself is answered, once") {
     FakeRouter router;
     router.first_words = "User Access Verification\r\n\r\nUsername: ";

@@ -184,10 +184,18 @@ TEST_CASE("log messages after the prompt leave it a prompt") {
         PromptMatcher matcher = knowing("r1");
         CHECK_FALSE(after(matcher, "r1#\r\n\r\n"));
     }
-    SUBCASE("another host's prompt does not count") {
+    SUBCASE("another name is not taken for the device's") {
+        // `hostname r2` may have been configured; who reads has to think twice.
         PromptMatcher matcher = knowing("r1");
-        CHECK_FALSE(after(matcher, std::string("r2#\r\n") + log));
-        CHECK_FALSE(after(matcher, std::string("r1-b#\r\n") + log));
+        CHECK(after(matcher, std::string("r2(config)#\r\n") + log).name == "r2");
+        CHECK_FALSE(after(matcher, std::string("not r1#\r\n") + log));
+    }
+    SUBCASE("before the host name is known, too") {
+        PromptMatcher matcher(ios());
+        const PromptMatch found = after(matcher, std::string("Keep out\r\nr1>\r\n") + log);
+        CHECK(found.name == "r1");
+        CHECK(found.strength == Strength::likely);
+        CHECK(found.followed_by_log);
     }
     SUBCASE("a command sent since makes it an old one") {
         PromptMatcher matcher = knowing("r1");

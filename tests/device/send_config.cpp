@@ -398,6 +398,22 @@ TEST_CASE("log messages between lines are neither errors nor prompts") {
     });
 }
 
+TEST_CASE("a host name that changes is followed even when log messages hide the prompt") {
+    FakeRouter router;
+    router.mode = "privileged";
+    router.special = [&](const std::string& line) -> std::optional<std::string> {
+        if (line == "hostname r2") {
+            router.hostname = "r2";
+            return line + "\r\nr2(config)#\r\n*Mar  1 00:00:07.123: %SYS-5-X: changed\r\n";
+        }
+        return std::nullopt;
+    };
+    with_cli(router, [&](Cli& cli) -> Coro<void> {
+        CHECK((co_await cli.send_config(config("hostname r2\nntp server 1\n"))).applied == 2);
+        CHECK(cli.hostname() == "r2");
+    });
+}
+
 TEST_CASE("text that is no configuration is refused before anything is sent") {
     FakeRouter router;
     with_cli(router, [&](Cli& cli) -> Coro<void> {

@@ -10,6 +10,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -58,6 +59,10 @@ struct CommandOptions {
 struct ConfigOptions {
     /// For each line; by default the device's limit for configuration lines.
     std::optional<std::chrono::milliseconds> line_timeout = {};
+    /// Told before each command is sent (`line` is where it stands), and with `line` 0 when the
+    /// last was accepted: whoever cancels a configuration knows from it how far that got. Must
+    /// neither wait nor throw.
+    std::function<void(const ConfigProgress&)> on_progress = {};
 };
 
 /// Something a device remarked on a configuration line that it accepted.

@@ -54,11 +54,11 @@ public:
     [[nodiscard]] PromptMatch match(std::string_view last_line) const;
 
     /// Tells of a completed line, so that a prompt followed by nothing but log messages counts.
-    /// True when this line is the device's own prompt, alone or with a log message glued to it.
+    /// True when this line is a prompt, alone or with a log message glued to it.
     bool complete_line(std::string_view line);
 
     /// Forgets the lines so far: a command was sent.
-    void forget_lines() noexcept { own_line_ = PromptMatch{}; }
+    void forget_lines() noexcept { past_prompt_ = PromptMatch{}; }
 
     /// Takes the host name of the match for the device's own.
     void learn(const PromptMatch& match);
@@ -81,8 +81,8 @@ private:
 
     const Platform* platform_;
     std::string name_;
-    // Our prompt as a completed line, while nothing but log messages and blank lines follows it.
-    PromptMatch own_line_;
+    // A prompt as a completed line, while nothing but log messages and blank lines follows it.
+    PromptMatch past_prompt_;
     mutable std::size_t examined_ = 0;
 };
 
