@@ -26,13 +26,14 @@ constexpr std::array<std::pair<std::string_view, Step>, 6> steps{{
     {"line", Step::line},
 }};
 
-constexpr std::array<std::pair<std::string_view, bool Fault::*>, 7> switches{{
+constexpr std::array<std::pair<std::string_view, bool Fault::*>, 8> switches{{
     {"refuse", &Fault::refuse},
     {"wrong-host-key", &Fault::wrong_host_key},
     {"reject-login", &Fault::reject_login},
     {"garbage-banner", &Fault::garbage_banner},
     {"noise", &Fault::noise},
     {"exec-once", &Fault::exec_once},
+    {"one-session", &Fault::one_session},
     {"no-shell", &Fault::no_shell},
 }};
 
@@ -41,7 +42,7 @@ constexpr std::array<std::pair<std::string_view, bool Fault::*>, 7> switches{{
                      "\"; the parts of a fault, joined by +, are: "
                      "{hang,close,reset}-after-{accept,banner,key-exchange,authentication,prompt,"
                      "line:N}, refuse, wrong-host-key, reject-login, garbage-banner, noise, "
-                     "exec-once, no-shell, reject-line:TEXT, drip:DURATION");
+                     "exec-once, one-session, no-shell, reject-line:TEXT, drip:DURATION");
 }
 
 template <class Table>

@@ -41,6 +41,10 @@ SshConnection::SshConnection(SshServer& server, VirtualDevice& device, HostKey& 
 SshConnection::~SshConnection() { destroy(); }
 
 void SshConnection::start() {
+    if (device_.spec.fault.one_session && device_.sessions > 1) {
+        fail(Failure::close);
+        return;
+    }
     if (fails_after(Step::accept)) {
         return;
     }
