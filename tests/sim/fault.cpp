@@ -25,6 +25,8 @@ TEST_CASE("Parts of a fault are joined by plus signs") {
     CHECK(fault.wrong_host_key);
     CHECK(fault.noise);
     CHECK_FALSE(fault.exec_once);
+    CHECK_FALSE(fault.one_session);
+    CHECK(Fault::parse("one-session+noise").one_session);
     CHECK(fault.drip == 5ms);
     CHECK(fault.reject_line == "ntp server");
 }

@@ -139,6 +139,16 @@ TEST_CASE("A healthy device begins the key exchange after the same banner") {
     CHECK(contains(wire.read_all(), "curve25519-sha256"));
 }
 
+TEST_CASE("A device for one session serves the first connection and closes the next") {
+    const auto fleet = faulty("one-session");
+    auto client = enter(fleet);
+    Wire second(fleet);
+    CHECK(second.read_all().empty());
+    CHECK(second.error() == boost::asio::error::eof);
+    client->ask("show privilege", "r1#");
+    visit_neighbour(fleet);
+}
+
 TEST_CASE("A garbage banner is not SSH") {
     const auto fleet = faulty("garbage-banner");
     Wire wire(fleet);

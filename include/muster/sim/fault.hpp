@@ -38,6 +38,7 @@ struct Fault {
     bool garbage_banner = false; ///< sends bytes that are not SSH, then closes
     bool noise = false;          ///< log messages on the terminal, after every prompt
     bool exec_once = false;      ///< ends the connection after one exec channel
+    bool one_session = false;    ///< closes every SSH connection after the first at once
     bool no_shell = false;       ///< refuses interactive shells
     std::string reject_line;     ///< configuration lines with this text are `% Invalid input`
     std::chrono::milliseconds drip{0}; ///< terminal output in 8-byte pieces, this far apart
@@ -45,8 +46,8 @@ struct Fault {
     /// Reads a script: parts joined by `+`, such as `hang-after-banner`, `close-after-line:3` or
     /// `noise+drip:5ms`. Parts: `{hang,close,reset}-after-{accept,banner,key-exchange,
     /// authentication,prompt,line:N}`, `refuse`, `wrong-host-key`, `reject-login`,
-    /// `garbage-banner`, `noise`, `exec-once`, `no-shell`, `reject-line:TEXT`, `drip:DURATION`.
-    /// Throws ValueError, which lists the parts, for anything else.
+    /// `garbage-banner`, `noise`, `exec-once`, `one-session`, `no-shell`, `reject-line:TEXT`,
+    /// `drip:DURATION`. Throws ValueError, which lists the parts, for anything else.
     static Fault parse(std::string_view script);
 };
 
