@@ -34,6 +34,7 @@ packages=(
     nlohmann-json3-dev libyaml-cpp-dev libcli11-dev libfmt-dev libspdlog-dev
     libssh-dev   # the virtual fleet's side of SSH
     doctest-dev
+    python3      # drives the tests of whole programs
     ca-certificates openssl
 )
 case "$release" in
@@ -53,14 +54,14 @@ Please install, under your system's names for them:
   build tools   CMake >= 3.25, Ninja, pkg-config, ccache (optional)
   libraries     Boost >= 1.81 (headers), libssh2 >= 1.10, OpenSSL 3, zlib, nlohmann_json, yaml-cpp,
                 CLI11, fmt, spdlog
-  for tests     doctest, libssh >= 0.10 (server side), openssl, ssh, sshd, FRRouting
+  for tests     doctest, Python >= 3.9, libssh >= 0.10 (server side), openssl, ssh, sshd, FRRouting
 
 then: cmake --preset release && cmake --build --preset release
 END
     exit 1
     ;;
 esac
-[[ $tests == no ]] || packages+=(openssh-client openssh-server frr iproute2 procps python3)
+[[ $tests == no ]] || packages+=(openssh-client openssh-server frr iproute2 procps)
 [[ $lint == no ]] || packages+=("clang-format-$MUSTER_LLVM" "clang-tidy-$MUSTER_LLVM")
 
 if [[ $list == yes ]]; then
