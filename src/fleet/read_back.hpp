@@ -19,8 +19,9 @@ Coro<std::string> read_config(device::Cli& cli);
 [[nodiscard]] bool same_config(std::string_view before, std::string_view after);
 
 /// Whether the line at `index` of `config`, whose answer never came, was applied, by what the
-/// device held before and holds now. Nothing when that can't be told: a line that takes something
-/// away, leaves a mode, spans several lines, or is shown otherwise than it was typed.
+/// device held before (empty: not known) and holds now. Nothing when that can't be told: a line
+/// that takes something away, leaves a mode, spans several lines, may be shown otherwise than it
+/// was typed, or is shown where it can't be told whether that is its place.
 [[nodiscard]] std::optional<bool> line_applied(const device::ConfigText& config, std::size_t index,
                                                std::string_view before, std::string_view after);
 
