@@ -26,7 +26,9 @@ const Platform& platform_of(const Device& device) {
 // What is known of one device while the job is at work; whoever ends the job, it stays.
 struct Part {
     PushReport report;
+    bool opened = false;  // the session came up
     bool sending = false; // a line has been sent, and how it ended is not known yet
+    bool done = false;    // all that was asked for
 };
 
 class Push {
@@ -49,10 +51,11 @@ public:
     }
 
     Coro<void> work(const Device& device, JobContext& context) {
-        Part& part = parts_[context.index()];
         const ConfigText& config = configs_.at(platform_of(device).config_syntax);
         context.enter_phase("connect");
         Cli cli = co_await Cli::open(device, options_.session);
+        Part& part = parts_[context.index()];
+        part.opened = true;
         co_await cli.enable();
         std::string before;
         if (options_.compare) {
@@ -64,40 +67,31 @@ public:
             co_return;
         }
         context.enter_phase("configure");
-        const std::exception_ptr error = co_await send(cli, config, part);
-        if (error != nullptr) {
-            if (cli.closed()) {
+        if (!co_await send(cli, config, part)) {
+            if (part.sending) {
                 context.enter_phase("read back");
                 co_await settle(device, config, before, part);
-            } else {
-                co_await cli.close();
             }
+            co_await cli.close();
             co_return;
         }
         co_await finish(std::move(cli), before, part, context);
     }
 
     /// The last word on a device, when its part has ended.
-    const PushReport& conclude(const Event& event) {
+    void conclude(const Event& event) {
         Part& part = parts_[event.index];
         PushReport& report = part.report;
-        const DeviceOutcome& outcome = *event.outcome;
-        report.elapsed = outcome.elapsed;
-        if (outcome.failure && !report.failure) {
-            report.failure = outcome.failure;
+        report.elapsed = event.outcome->elapsed;
+        if (!part.done) {
+            take_ending(*event.outcome, part);
         }
-        if (part.sending) {
-            report.state = PushState::unknown;
-        } else if (outcome.ending == Ending::failed && report.state == PushState::not_started) {
-            report.state = report.failure->unreachable ? PushState::unreachable : PushState::failed;
-        }
-        if (outcome.ending == Ending::cancelled && !report.failure) {
-            report.failure = FailureReport{.phase = "run", .reason = "interrupted", .remedy = {}};
+        if (report.failure) {
+            report.failure->unreachable = report.state == PushState::unreachable;
         }
         if (options_.on_report) {
             options_.on_report(report);
         }
-        return report;
     }
 
     std::vector<PushReport> take_reports() {
@@ -110,66 +104,110 @@ public:
     }
 
 private:
-    // Null when the device has accepted all lines.
-    static Coro<std::exception_ptr> send(Cli& cli, const ConfigText& config, Part& part) {
-        part.sending = true;
+    // What became of a device whose job did not come to its end by itself: it was cancelled, its
+    // time was up, or it threw what is no DeviceError.
+    void take_ending(const DeviceOutcome& outcome, Part& part) const {
+        PushReport& report = part.report;
+        const bool was_cut_off =
+            outcome.ending == Ending::failed || outcome.ending == Ending::cancelled;
+        if (!was_cut_off) {
+            return;
+        }
+        const bool known = report.failure.has_value();
+        if (!known) {
+            report.failure = outcome.failure.value_or(
+                FailureReport{.phase = "run", .reason = "interrupted", .remedy = {}});
+        }
+        if (part.sending) {
+            if (report.state != PushState::unknown) {
+                report.state = PushState::unknown;
+                report.failure->reason += known ? "; reading back was cut off" : so_far(report);
+            }
+            if (report.failure->remedy.empty()) {
+                report.failure->remedy = "look at the device before configuring it again";
+            }
+        } else if (!known && all_lines_are_in(report)) {
+            fail_after_lines(report);
+        } else if (!known && outcome.ending == Ending::failed) {
+            report.state = part.opened ? PushState::failed : PushState::unreachable;
+        }
+    }
+
+    // Also when configuration mode is only being left, and the state not yet set.
+    static bool all_lines_are_in(const PushReport& report) {
+        return report.state != PushState::not_started ||
+               (report.total > 0 && report.applied == report.total);
+    }
+
+    static std::string so_far(const PushReport& report) {
+        return "; " + std::to_string(report.applied) + " of " + std::to_string(report.total) +
+               " lines applied, whether line " + std::to_string(report.line) +
+               " of the file was is not known, nothing was saved";
+    }
+
+    // All lines are in, and what else was asked for is not done.
+    void fail_after_lines(PushReport& report) const {
+        report.failure->reason = "all lines were applied, but then: " + report.failure->reason +
+                                 (options_.save ? "; not known to be saved" : "");
+        report.state = PushState::failed;
+    }
+
+    // False when the device has not accepted all lines; the report says why.
+    static Coro<bool> send(Cli& cli, const ConfigText& config, Part& part) {
+        device::ConfigOptions sending;
+        sending.on_progress = [&part](const device::ConfigProgress& progress) {
+            part.sending = progress.line != 0;
+            part.report.applied = progress.applied;
+            part.report.line = progress.line;
+        };
         try {
-            device::ConfigResult result = co_await cli.send_config(config);
-            part.sending = false;
-            part.report.applied = result.applied;
+            device::ConfigResult result = co_await cli.send_config(config, sending);
             part.report.warnings = std::move(result.warnings);
-            part.report.state = part.report.warnings.empty() ? PushState::changed
-                                                             : PushState::changed_with_warnings;
+            part.report.state = !part.report.warnings.empty() ? PushState::changed_with_warnings
+                                : result.changed()            ? PushState::changed
+                                                              : PushState::unchanged;
+            co_return true;
         } catch (const device::ConfigError& error) {
             part.report.failure = describe_failure(std::current_exception(), "configure");
             part.report.applied = error.lines_applied();
             part.report.line = error.file_line();
-            part.report.state = PushState::failed;
             part.sending = error.progress().line_unknown;
             if (const auto* rejected = dynamic_cast<const device::ConfigRejected*>(&error)) {
                 part.report.words = rejected->words();
             }
-            co_return std::current_exception();
         } catch (const device::DeviceError&) {
             // Configuration mode could not be entered: no line was sent.
             part.report.failure = describe_failure(std::current_exception(), "configure");
-            part.report.state = PushState::failed;
-            part.sending = false;
-            co_return std::current_exception();
         }
-        co_return nullptr;
+        part.report.state = PushState::failed;
+        co_return false;
     }
 
     // The connection was lost in the middle: asks the device, once, how far it got.
     Coro<void> settle(const Device& device, const ConfigText& config, const std::string& before,
                       Part& part) {
-        if (!part.sending) {
-            co_return;
-        }
-        std::string after;
+        PushReport& report = part.report;
         try {
             Cli cli = co_await Cli::open(device, options_.session);
             co_await cli.enable();
-            after = co_await read_config(cli);
+            const std::string after = co_await read_config(cli);
+            const std::optional<bool> applied = line_applied(config, report.applied, before, after);
+            if (applied) {
+                part.sending = false;
+                report.applied += *applied ? 1U : 0U;
+                report.failure->reason +=
+                    "; read back over a new connection: " + std::to_string(report.applied) +
+                    " of " + std::to_string(report.total) + " lines are in effect";
+            } else {
+                report.state = PushState::unknown;
+                report.failure->reason +=
+                    "; the running configuration does not tell whether that line was applied";
+            }
             co_await cli.close();
         } catch (const device::DeviceError& error) {
-            part.report.state = PushState::unknown;
-            part.report.failure->reason += std::string("; reading back failed: ") + error.reason();
-            co_return;
+            report.state = PushState::unknown;
+            report.failure->reason += std::string("; reading back failed: ") + error.reason();
         }
-        const std::optional<bool> applied =
-            line_applied(config, part.report.applied, before, after);
-        if (!applied) {
-            part.report.state = PushState::unknown;
-            part.report.failure->reason +=
-                "; the running configuration does not tell whether that line was applied";
-            co_return;
-        }
-        part.sending = false;
-        part.report.applied += *applied ? 1U : 0U;
-        part.report.failure->reason +=
-            "; read back over a new connection: " + std::to_string(part.report.applied) + " of " +
-            std::to_string(part.report.total) + " lines are in effect";
     }
 
     // All lines are in: compares, saves, says goodbye. What goes wrong here loses none of it.
@@ -187,14 +225,12 @@ private:
                 co_await cli.save();
                 part.report.saved = true;
             }
-            co_await cli.close();
+            part.done = true;
         } catch (const device::DeviceError&) {
             part.report.failure = describe_failure(std::current_exception(), context.phase());
-            part.report.failure->reason =
-                "all lines were applied, but then: " + part.report.failure->reason +
-                (options_.save ? "; not saved" : "");
-            part.report.state = PushState::failed;
+            fail_after_lines(part.report);
         }
+        co_await cli.close();
     }
 
     PushOptions options_;

@@ -22,8 +22,9 @@ enum class PushState : std::uint8_t {
     changed,               ///< all lines were accepted
     unchanged,             ///< all lines were accepted, and the configuration is what it was before
     changed_with_warnings, ///< all lines were accepted, some with a remark somebody should read
-    failed,                ///< a line was refused, or it went wrong on the way; see `applied`
-    unreachable,           ///< no session came up: nothing was sent
+    failed,                ///< a line was refused, or it went wrong on the way (after the last
+                           ///< line, too); see `applied`
+    unreachable,           ///< no session came up: no line was sent
     not_started,           ///< the run ended before this device's first line
     unknown, ///< cut off in the middle, and reading back did not settle how far it got
 };
@@ -40,7 +41,8 @@ struct PushReport {
     std::size_t total = 0;
     bool saved = false;
     std::vector<device::ConfigWarning> warnings;
-    /// Where in the configuration's file it went wrong; 0 where that does not apply.
+    /// Where in the configuration's file it went wrong; 0: before the first line, or after the
+    /// last.
     std::size_t line = 0;
     /// What the device said to a line it refused, secrets masked.
     std::string words;
@@ -59,7 +61,7 @@ struct PushOptions {
 };
 
 /// Throws ValueError, which names the devices, when one of them can't do what is asked: its
-/// platform has no way to save or no configuration, or it is not reached over SSH.
+/// platform has no way to save, or it is not reached over SSH.
 void check_push(const std::vector<device::Device>& devices, const PushOptions& options);
 
 /// Sends a configuration (`text`, called `source` in messages) to all `devices`, which must outlive
