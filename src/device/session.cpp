@@ -19,7 +19,7 @@ using namespace std::chrono_literals;
 // A device whose echo was seen before, and is not seen now, is probably slow: the prompt would be
 // that of an earlier answer. One that has never echoed probably does not.
 constexpr auto echo_patience = 10s;
-constexpr auto first_echo_patience = 1s;
+constexpr auto first_echo_patience = 5s;
 
 // A prompt of another name than the device's, with log messages after it, is most likely a part of
 // the answer.
