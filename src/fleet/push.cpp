@@ -110,7 +110,7 @@ private:
         PushReport& report = part.report;
         const bool was_cut_off =
             outcome.ending == Ending::failed || outcome.ending == Ending::cancelled;
-        if (!was_cut_off) {
+        if (!was_cut_off && !part.sending) {
             return;
         }
         const bool known = report.failure.has_value();

@@ -290,8 +290,7 @@ TEST_CASE("A run cancelled while a device is read back: unknown, with what cut i
     CHECK(contains(reason_of(report), "reading back was cut off"));
 }
 
-TEST_CASE(
-    "A run cancelled after the last line says that all lines were applied and nothing saved") {
+TEST_CASE("A run cancelled while saving says that all lines were applied, and may not be saved") {
     Pushed fleet = Pushed::faulty("");
     fleet.options.save = true;
     fleet.on_phase("save", [&] { fleet.run.control.cancel(); });
@@ -303,7 +302,6 @@ TEST_CASE(
     CHECK(reason_of(report) ==
           "all lines were applied, but then: interrupted; not known to be saved");
     CHECK(contains(fleet.running(), "ntp server 10.0.0.3\n"));
-    CHECK_FALSE(contains(fleet.startup(), "ntp server"));
 }
 
 TEST_CASE("What can't be pushed is refused before anything is sent, naming the devices") {

@@ -51,7 +51,7 @@ std::optional<bool> applied(std::string_view config, std::size_t index, std::str
     return line_applied(device::ConfigText::parse(config), index, before, after);
 }
 
-const char* words(std::optional<bool> answer) {
+std::string words(std::optional<bool> answer) {
     return !answer ? "not known" : *answer ? "applied" : "not applied";
 }
 
@@ -67,8 +67,7 @@ struct Row {
 void check(const std::vector<Row>& rows) {
     for (const Row& row : rows) {
         CAPTURE(std::string(row.what));
-        CHECK(std::string(words(applied(row.config, row.index, row.before, row.after))) ==
-              words(row.expected));
+        CHECK(words(applied(row.config, row.index, row.before, row.after)) == words(row.expected));
     }
 }
 
