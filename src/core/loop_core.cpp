@@ -47,14 +47,16 @@ LoopCore::~LoopCore() { close(); }
 LoopCore* LoopCore::current() noexcept { return running_loop; }
 
 LoopCore::Running::Running(LoopCore& core) noexcept
-    : core_(core), previous_(std::exchange(running_loop, &core)), previous_thread_(core.thread_) {
-    core.thread_ = std::this_thread::get_id();
+    : core_(core),
+      previous_(std::exchange(running_loop, &core)),
+      previous_thread_(core.thread_.load(std::memory_order_relaxed)) {
+    core.thread_.store(std::this_thread::get_id(), std::memory_order_relaxed);
     ++core.run_depth_;
 }
 
 LoopCore::Running::~Running() {
     --core_.run_depth_;
-    core_.thread_ = previous_thread_;
+    core_.thread_.store(previous_thread_, std::memory_order_relaxed);
     running_loop = previous_;
 }
 
@@ -65,7 +67,8 @@ void LoopCore::check_open() const {
 }
 
 void LoopCore::check_thread() const {
-    if (debug && running() && thread_ != std::this_thread::get_id()) {
+    const std::thread::id thread = thread_.load(std::memory_order_relaxed);
+    if (debug && thread != std::thread::id() && thread != std::this_thread::get_id()) {
         throw RuntimeError("Non-thread-safe operation invoked on an event loop other than the "
                            "current one; from another thread use call_soon_threadsafe()");
     }

@@ -17,12 +17,13 @@ namespace detail {
 
 /// Brings the outcome of a concurrent::Future to a Future of the loop. Shared by both threads;
 /// everything that belongs to the loop is touched on the loop's thread only.
-class ThreadHop : public ExternalOperation, public std::enable_shared_from_this<ThreadHop> {
+class ThreadHop : public ExternalOperation {
 public:
     virtual ~ThreadHop() = default;
 
-    /// Any thread: has `deliver` called on the loop's thread, if there still is a loop.
-    void arrive() noexcept;
+    /// Any thread: has `deliver` called on the loop's thread, if there still is a loop. The hop
+    /// goes over too, so that what it holds is destroyed there.
+    static void arrive(std::shared_ptr<ThreadHop> hop) noexcept;
 
 protected:
     explicit ThreadHop(LoopCore& core);
@@ -83,7 +84,7 @@ Future<T> wrap_future(concurrent::Future<T> source) {
     Future<T> target = loop.create_future<T>();
     auto hop = std::make_shared<detail::FutureHop<T>>(loop.core(), source, target);
     loop.core().add_external(*hop);
-    source.add_done_callback([hop] { hop->arrive(); });
+    source.add_done_callback([hop]() mutable { detail::ThreadHop::arrive(std::move(hop)); });
     target.add_done_callback([hop = std::weak_ptr(hop)](const Future<T>& done) {
         const auto alive = hop.lock();
         if (alive && done.cancelled()) {

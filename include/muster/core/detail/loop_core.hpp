@@ -207,7 +207,7 @@ private:
     bool stopping_ = false;
     bool closed_ = false;
     int run_depth_ = 0;
-    std::thread::id thread_;
+    std::atomic<std::thread::id> thread_; // that runs it now; read by wrong threads, too
 };
 
 } // namespace detail
