@@ -104,7 +104,7 @@ private:
     }
 
     void read() {
-        parser_.emplace();
+        parser_ = std::make_unique<http::request_parser<http::string_body>>();
         parser_->body_limit(body_limit);
         http::async_read(stream_, buffer_, *parser_,
                          [self = self()](error_code error, std::size_t) {
@@ -226,7 +226,7 @@ private:
     Stream stream_;
     asio::steady_timer timer_;
     boost::beast::flat_buffer buffer_;
-    std::optional<http::request_parser<http::string_body>> parser_;
+    std::unique_ptr<http::request_parser<http::string_body>> parser_; // one for each request
     http::response<http::string_body> response_;
     std::optional<http::response_serializer<http::string_body>> serializer_;
     std::array<char, 512> silence_{};

@@ -476,27 +476,4 @@ void SshConnection::set_callbacks() {
     ssh_set_auth_methods(session_, SSH_AUTH_METHOD_PASSWORD | SSH_AUTH_METHOD_PUBLICKEY);
 }
 
-SshServer::~SshServer() { close_all(); }
-
-void SshServer::serve(VirtualDevice& device, HostKey& key, tcp::socket socket) {
-    auto connection = std::make_shared<SshConnection>(*this, device, key, std::move(socket));
-    connections_.insert(connection);
-    ++device.sessions;
-    peak_ = std::max<std::uint64_t>(peak_, ++open_);
-    connection->start();
-}
-
-void SshServer::close_all() {
-    for (const auto& connection : std::exchange(connections_, {})) {
-        connection->destroy();
-    }
-    open_ = 0;
-}
-
-void SshServer::forget(SshConnection& connection) {
-    if (connections_.erase(connection.shared_from_this()) > 0) {
-        --open_;
-    }
-}
-
 } // namespace muster::sim

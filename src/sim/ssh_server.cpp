@@ -1,0 +1,33 @@
+#include "ssh_server.hpp"
+
+#include "ssh_connection.hpp"
+
+#include <algorithm>
+#include <utility>
+
+namespace muster::sim {
+
+SshServer::~SshServer() { close_all(); }
+
+void SshServer::serve(VirtualDevice& device, HostKey& key, tcp::socket socket) {
+    auto connection = std::make_shared<SshConnection>(*this, device, key, std::move(socket));
+    connections_.insert(connection);
+    ++device.sessions;
+    peak_ = std::max<std::uint64_t>(peak_, ++open_);
+    connection->start();
+}
+
+void SshServer::close_all() {
+    for (const auto& connection : std::exchange(connections_, {})) {
+        connection->destroy();
+    }
+    open_ = 0;
+}
+
+void SshServer::forget(SshConnection& connection) {
+    if (connections_.erase(connection.shared_from_this()) > 0) {
+        --open_;
+    }
+}
+
+} // namespace muster::sim
