@@ -7,6 +7,8 @@
 
 namespace muster::sim {
 
+using boost::asio::ip::tcp;
+
 SshServer::~SshServer() { close_all(); }
 
 void SshServer::serve(VirtualDevice& device, HostKey& key, tcp::socket socket) {
