@@ -142,7 +142,7 @@ TEST_CASE("The producer learns of a cancellation once, and starts only once") {
                     muster::RuntimeError);
 }
 
-TEST_CASE("A future takes one outcome; a second or one after cancellation is InvalidStateError") {
+TEST_CASE("A future takes one outcome, a second or one after cancellation is InvalidStateError") {
     Promise<int> promise;
     const Future<int> future = promise.future();
     promise.set_result(1);
@@ -170,7 +170,7 @@ TEST_CASE("An exception is thrown by every result() and given by exception()") {
     CHECK_THROWS_AS(std::rethrow_exception(future.exception()), std::out_of_range);
 }
 
-TEST_CASE("A result of an lvalue is shared; of an rvalue it is moved out, once") {
+TEST_CASE("A result of an lvalue is shared, of an rvalue it is moved out, once") {
     Promise<std::unique_ptr<int>> promise;
     Future<std::unique_ptr<int>> future = promise.future();
     promise.set_result(std::make_unique<int>(7));
@@ -402,7 +402,7 @@ TEST_CASE("217. wait(FIRST_COMPLETED) returns with the first, already done or no
     a_future.cancel();
 }
 
-TEST_CASE("217. wait(FIRST_EXCEPTION) returns with the first failure; results and cancels do not "
+TEST_CASE("217. wait(FIRST_EXCEPTION) returns with the first failure, results and cancels do not "
           "count") {
     Promise<int> result;
     const Future<int> result_future = result.future();

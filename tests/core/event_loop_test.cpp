@@ -126,7 +126,7 @@ TEST_CASE("stop ends run_forever after the present turn, also when it came befor
     CHECK(ran == 12);
 }
 
-TEST_CASE("27. a closed loop takes nothing more; close is idempotent") {
+TEST_CASE("27. a closed loop takes nothing more, close is idempotent") {
     EventLoop loop;
     loop.close();
     loop.close();

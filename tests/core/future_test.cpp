@@ -22,7 +22,7 @@ Future<int> make_future() { return get_running_loop().create_future<int>(); }
 
 } // namespace
 
-CO_TEST_CASE("37. a result is set once; after that set_* throw and cancel() is refused") {
+CO_TEST_CASE("37. a result is set once, after that set_* throw and cancel() is refused") {
     const Future<int> future = make_future();
     CHECK_FALSE(future.done());
     CHECK_THROWS_AS(future.result(), InvalidStateError);

@@ -135,7 +135,7 @@ TEST_CASE("a call that has not begun is taken back by cancelling it") {
     CHECK_FALSE(ran);
 }
 
-TEST_CASE("197. to_thread forwards its arguments and runs once; ten at once all run") {
+TEST_CASE("197. to_thread forwards its arguments and runs once, ten at once all run") {
     std::atomic<int> calls = 0;
     const auto main = [&]() -> Coro<> {
         int target = 0;

@@ -257,7 +257,7 @@ TEST_CASE("a main that fails while it is interrupted throws its own error") {
     CHECK_THROWS_AS(run(main()), ValueError);
 }
 
-TEST_CASE("a second Ctrl-C ends run at once; leftovers are still cancelled") {
+TEST_CASE("a second Ctrl-C ends run at once, leftovers are still cancelled") {
     const DefaultInterrupt guard;
     bool cancelled_again = false;
     const auto main = [&]() -> Coro<> {

@@ -167,7 +167,7 @@ CO_TEST_CASE("71. one that cancelled the pending future already is only uncounte
     CHECK(outcome(task) == "cancelled");
 }
 
-CO_TEST_CASE("73. uncancel() counts down to zero and no further; catching does not count") {
+CO_TEST_CASE("73. uncancel() counts down to zero and no further, catching does not count") {
     const auto body = []() -> Coro<> {
         const AnyTask me = current_task();
         try {

@@ -62,7 +62,7 @@ Coro<std::vector<std::string>> errors_of(F body) {
 
 } // namespace
 
-CO_TEST_CASE("131. the block waits for all children; their results are readable afterwards") {
+CO_TEST_CASE("131. the block waits for all children, their results are readable afterwards") {
     const Clock::time_point start = Clock::now();
     std::optional<Task<int>> one;
     std::optional<Task<int>> two;
@@ -247,7 +247,7 @@ CO_TEST_CASE("143. a failure beside an inner group ends it quietly: errors are n
     CHECK(cancelled == 1);
 }
 
-CO_TEST_CASE("145. children may add children while the parent waits; the group waits for all") {
+CO_TEST_CASE("145. children may add children while the parent waits, the group waits for all") {
     const Clock::time_point start = Clock::now();
     std::vector<std::string> done;
     co_await task_group([&](TaskGroup& group) -> Coro<> {

@@ -367,7 +367,7 @@ TEST_CASE("Threads are named after the pool, in the 15 characters there are") {
     CHECK(plain.submit(name).result() == "muster-pool_0");
 }
 
-TEST_CASE("max_workers must be positive; the default is Python's") {
+TEST_CASE("max_workers must be positive, the default is Python's") {
     CHECK_THROWS_AS(ThreadPoolExecutor(0), muster::ValueError);
     CHECK_THROWS_AS(ThreadPoolExecutor(-1), muster::ValueError);
     const int processors = static_cast<int>(std::max(1U, std::thread::hardware_concurrency()));
@@ -435,7 +435,7 @@ private:
 
 } // namespace
 
-TEST_CASE("A user's executor has submit() and map(); work it drops is cancelled") {
+TEST_CASE("A user's executor has submit() and map(), work it drops is cancelled") {
     InlineExecutor runs(false);
     CHECK(runs.submit(doubled, 4).result() == 8);
     bool called = false;
@@ -494,7 +494,7 @@ TEST_CASE("207. Pulling map's failing element throws its exception, and the iter
     CHECK_FALSE(failing.next().has_value());
 }
 
-TEST_CASE("207. An error in map cancels what has not started; later failures are not reported") {
+TEST_CASE("207. An error in map cancels what has not started, later failures are not reported") {
     Reports reports;
     ThreadPoolExecutor pool(2);
     Gate gate;

@@ -380,7 +380,7 @@ TEST_CASE("a device that hangs up is reported where it happened") {
     }
 }
 
-TEST_CASE("a command has a deadline; after it the session is closed, not reused") {
+TEST_CASE("a command has a deadline, after it the session is closed, not reused") {
     FakeRouter router;
     router.special = [](const std::string& line) -> std::optional<std::string> {
         if (line == "ping") {

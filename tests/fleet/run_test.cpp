@@ -149,7 +149,7 @@ TEST_CASE("a device that fails stops no other, and says in which phase and why")
     CHECK(failure_of(second).unreachable);
 }
 
-TEST_CASE("a device's time is limited; its job is cancelled and waited for") {
+TEST_CASE("a device's time is limited, its job is cancelled and waited for") {
     const auto devices = make_devices({1, 60, 2});
     bool cleaned = false;
     const auto job = [&](const Device& device, JobContext& context) -> Coro<std::string> {

@@ -259,7 +259,7 @@ TEST_CASE("a kept connection is closed when its time is up, and when there are t
     run(main());
 }
 
-TEST_CASE("a client that goes closes what it keeps; a request under way goes on") {
+TEST_CASE("a client that goes closes what it keeps, a request under way goes on") {
     std::atomic<bool> asked = false;
     std::atomic<bool> go = false;
     ScriptedServer server([&](Peer& peer, int connection) {

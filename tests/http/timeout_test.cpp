@@ -151,7 +151,7 @@ TEST_CASE("a header that drips does not stretch the time for the response") {
     CHECK(holds(error.what(), "100 ms"));
 }
 
-TEST_CASE("a body that stops uses up the time of silence; one that drips, the whole time") {
+TEST_CASE("a body that stops uses up the time of silence, one that drips, the whole time") {
     std::atomic<bool> drip = false;
     const ScriptedServer server([&](Peer& peer, int) {
         peer.request();

@@ -52,7 +52,7 @@ CO_TEST_CASE("181. a getter cancelled after it was woken hands its item to the n
     CHECK(second.result() == 1);
 }
 
-CO_TEST_CASE("183. a putter cancelled after room was made for it puts nothing; the room is used") {
+CO_TEST_CASE("183. a putter cancelled after room was made for it puts nothing, the room is used") {
     Queue<int> queue(1);
     queue.put_nowait(1);
     const Task<> first = create_task(put(queue, 2));

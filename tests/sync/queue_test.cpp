@@ -138,7 +138,7 @@ CO_TEST_CASE("putters are served in the order they came") {
     CHECK(got == std::vector<int>{0, 1, 2, 3});
 }
 
-CO_TEST_CASE("get_nowait takes what is there; the task that was woken for it stays first in line") {
+CO_TEST_CASE("get_nowait takes what is there, the task that was woken for it stays first in line") {
     Queue<int> queue;
     std::vector<int> got;
     const auto getter = [&](int id) -> Coro<void> {
@@ -158,7 +158,7 @@ CO_TEST_CASE("get_nowait takes what is there; the task that was woken for it sta
     CHECK(got == std::vector<int>{102, 203});
 }
 
-CO_TEST_CASE("put_nowait takes the room that is there; the woken task stays first in line") {
+CO_TEST_CASE("put_nowait takes the room that is there, the woken task stays first in line") {
     Queue<int> queue(1);
     queue.put_nowait(1);
     const auto putter = [&](int item) -> Coro<void> { co_await queue.put(item); };
