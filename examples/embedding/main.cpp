@@ -78,8 +78,8 @@ muster::Coro<std::string> ask(asio::io_context& context, tcp::endpoint server, s
 
 muster::Coro<void> client(asio::io_context& context, tcp::endpoint server) {
     const auto both = [&]() -> muster::Coro<void> {
-        auto replies = co_await muster::gather(ask(context, server, "first"),
-                                               ask(context, server, "second"));
+        auto replies =
+            co_await muster::gather(ask(context, server, "first"), ask(context, server, "second"));
         std::printf("replies: %s, %s\n", std::get<0>(replies).c_str(),
                     std::get<1>(replies).c_str());
     };

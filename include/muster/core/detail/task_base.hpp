@@ -77,8 +77,8 @@ public:
         }
     }
 
-    /// Takes a wake() back whose reason is gone: the task goes on waiting. False when it resumes all
-    /// the same, because a cancellation has come since.
+    /// Takes a wake() back whose reason is gone: the task goes on waiting. False when it resumes
+    /// all the same, because a cancellation has come since.
     [[nodiscard]] bool unwake() noexcept {
         if (must_cancel_) {
             return false;
