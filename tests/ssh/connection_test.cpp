@@ -5,6 +5,7 @@
 #include <muster/ssh/known_hosts.hpp>
 
 #include <doctest/doctest.h>
+#include <libssh2.h>
 
 #include <chrono>
 #include <string>
@@ -100,6 +101,26 @@ TEST_CASE("commands run one after the other and at once, with output, errors and
     }(server.options()));
 }
 
+TEST_CASE("options are written where they are needed") {
+    if (no_sshd()) {
+        return;
+    }
+    Server server;
+    const std::string out = run([](Server& s) -> Coro<std::string> {
+        auto connection = co_await ssh::connect({.host = "127.0.0.1",
+                                                 .port = s.port,
+                                                 .username = s.sshd.user(),
+                                                 .keys = {{.path = s.sshd.user_key()}},
+                                                 .known_hosts = {s.known_hosts()},
+                                                 .timeouts = {.connect = 5s, .total = 20s}});
+        auto shell = co_await connection.open_shell({.term = "xterm", .width = 200});
+        co_await shell.close();
+        const auto done = co_await connection.run("echo hello", {.timeout = 10s});
+        co_return done.out;
+    }(server));
+    CHECK(out == "hello\n");
+}
+
 TEST_CASE("every key logs in that libssh2 can sign with, and a refused RSA key says why") {
     if (no_sshd()) {
         return;
@@ -109,10 +130,13 @@ TEST_CASE("every key logs in that libssh2 can sign with, and a refused RSA key s
         CAPTURE(type);
         CHECK(run(ssh::fetch(server.options(type), "echo hello")) == "hello\n");
     }
+    const bool sha2 = libssh2_version(0x010b00) != nullptr;
     try {
         const std::string hello = run(ssh::fetch(server.options("rsa"), "echo hello"));
         CHECK(hello == "hello\n");
+        CHECK(sha2);
     } catch (const ssh::Error& error) {
+        CHECK_FALSE(sha2);
         CHECK(error.kind() == ssh::ErrorKind::authentication);
         CHECK(contains(error.reason(), "ssh-rsa key " + server.sshd.user_key("rsa")));
         CHECK(contains(error.remedy(), "ed25519"));
