@@ -1,7 +1,13 @@
 #pragma once
 /// What `import asyncio` is in Python: the event loop, tasks, combinators and synchronisation.
 
+#include <muster/core/allocator.hpp>
+#include <muster/core/amap.hpp>
+#include <muster/core/as_completed.hpp>
+#include <muster/core/async_generator.hpp>
+#include <muster/core/call_graph.hpp>
 #include <muster/core/clock.hpp>
+#include <muster/core/context.hpp>
 #include <muster/core/coro.hpp>
 #include <muster/core/error.hpp>
 #include <muster/core/event_loop.hpp>
@@ -9,13 +15,18 @@
 #include <muster/core/future.hpp>
 #include <muster/core/gather.hpp>
 #include <muster/core/result.hpp>
+#include <muster/core/retry.hpp>
 #include <muster/core/run.hpp>
+#include <muster/core/run_coroutine_threadsafe.hpp>
 #include <muster/core/run_in_executor.hpp>
+#include <muster/core/shield.hpp>
 #include <muster/core/sleep.hpp>
 #include <muster/core/task.hpp>
 #include <muster/core/task_group.hpp>
 #include <muster/core/thread_pool.hpp>
 #include <muster/core/timeout.hpp>
+#include <muster/core/try_finally.hpp>
+#include <muster/core/wait.hpp>
 #include <muster/sync/event.hpp>
 #include <muster/sync/lock.hpp>
 #include <muster/sync/queue.hpp>

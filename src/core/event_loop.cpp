@@ -9,8 +9,8 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <string_view>
 #include <thread>
-#include <typeinfo>
 
 namespace muster {
 
@@ -35,6 +35,12 @@ void default_exception_handler(const ExceptionContext& context) noexcept {
 
 namespace detail {
 
+bool debug_by_default() noexcept {
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): muster never writes the environment
+    const char* debug = std::getenv("MUSTER_DEBUG");
+    return debug != nullptr && *debug != '\0' && std::string_view(debug) != "0";
+}
+
 void CallbackNode::cancel() noexcept {
     if (cancelled_) {
         return;
@@ -48,23 +54,22 @@ void CallbackNode::cancel() noexcept {
     }
 }
 
-void CallbackNode::on_node(Node& node, NodeEvent event) noexcept {
+TaskBase* CallbackNode::on_node(Node& node, NodeEvent event) noexcept {
     auto& self = static_cast<CallbackNode&>(node);
     self.queued_ = false;
     LoopCore& core = *self.core_;
     UniqueFunction<void()> callback = std::move(self.callback_);
+    ContextRef values = std::move(self.context_);
     self.release();
-    if (event != NodeEvent::run) {
-        return;
+    if (event == NodeEvent::run) {
+        const ContextScope scope(std::move(values));
+        try {
+            callback();
+        } catch (...) {
+            core.callback_failed("Exception in callback");
+        }
     }
-    try {
-        callback();
-    } catch (...) {
-        ExceptionContext context;
-        context.message = "Exception in callback";
-        context.exception = std::current_exception();
-        core.report(context);
-    }
+    return nullptr;
 }
 
 } // namespace detail
@@ -75,9 +80,7 @@ EventLoop::EventLoop(boost::asio::io_context& host, EmbedOptions options)
     : EventLoop(std::make_unique<Impl>(*this, host, options)) {}
 
 EventLoop::EventLoop(std::unique_ptr<Impl> impl) : impl_(std::move(impl)), core_(&impl_->core) {
-    // NOLINTNEXTLINE(concurrency-mt-unsafe): muster never writes the environment
-    const char* debug = std::getenv("MUSTER_DEBUG");
-    core_->debug = debug != nullptr && *debug != '\0' && std::string(debug) != "0";
+    core_->debug = detail::debug_by_default();
 }
 
 EventLoop::~EventLoop() {
@@ -173,7 +176,7 @@ Coro<void> EventLoop::shutdown() {
 Handle EventLoop::call_soon(UniqueFunction<void()> callback) {
     core_->check_open();
     core_->check_thread();
-    auto* node = new detail::CallbackNode(*core_, std::move(callback));
+    auto* node = new detail::CallbackNode(*core_, std::move(callback), detail::snapshot_context());
     node->retain();
     core_->append(*node);
     return Handle(*node);
@@ -188,7 +191,7 @@ void EventLoop::call_soon_threadsafe(UniqueFunction<void()> callback) {
 TimerHandle EventLoop::schedule_at(Clock::time_point when, UniqueFunction<void()> callback) {
     core_->check_open();
     core_->check_thread();
-    auto* node = new detail::CallbackNode(*core_, std::move(callback));
+    auto* node = new detail::CallbackNode(*core_, std::move(callback), detail::snapshot_context());
     node->retain();
     core_->add_timer(*node, when);
     return TimerHandle(*node);

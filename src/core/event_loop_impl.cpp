@@ -134,6 +134,9 @@ void EventLoop::Impl::run() {
         }
     }
     core.clear_stop();
+    if (const std::exception_ptr interrupt = core.take_interrupt()) {
+        std::rethrow_exception(interrupt);
+    }
 }
 
 void EventLoop::Impl::run_virtual() {

@@ -25,6 +25,8 @@ public:
     void hold_work(bool hold) noexcept override;
     void stop() noexcept override;
 
+    [[nodiscard]] bool can_stop() const noexcept override { return !embedded(); }
+
     /// Runs the own io_context until the core is stopped.
     void run();
 

@@ -9,34 +9,41 @@ namespace {
 // Waits among a future's waiters, then runs in the loop's ready list.
 class DoneCallback final : public Pooled, public Node {
 public:
-    DoneCallback(FutureBase& state, UniqueFunction<void()> callback, CallbackId id) noexcept
-        : Node(&DoneCallback::on_node), state_(&state), callback_(std::move(callback)), id_(id) {}
+    DoneCallback(FutureBase& state, UniqueFunction<void()> callback, CallbackId id)
+        : Node(&DoneCallback::on_node),
+          state_(&state),
+          callback_(std::move(callback)),
+          context_(snapshot_context()),
+          id_(id) {}
 
     [[nodiscard]] CallbackId id() const noexcept { return id_; }
 
-    static void on_node(Node& node, NodeEvent event) noexcept {
+    static TaskBase* on_node(Node& node, NodeEvent event) noexcept {
         auto* self = static_cast<DoneCallback*>(&node);
+        if (event == NodeEvent::who) {
+            return nullptr;
+        }
         if (event == NodeEvent::fire) {
             self->state_->loop()->append(node);
-            return;
+            return nullptr;
         }
         if (event == NodeEvent::run) {
             LoopCore& core = *self->state_->loop();
+            const ContextScope scope(std::move(self->context_));
             try {
                 self->callback_();
             } catch (...) {
-                ExceptionContext context;
-                context.message = "Exception in done callback";
-                context.exception = std::current_exception();
-                core.report(context);
+                core.callback_failed("Exception in done callback");
             }
         }
         delete self;
+        return nullptr;
     }
 
 private:
     FutureBase* state_; // alive: the callback holds a handle
     UniqueFunction<void()> callback_;
+    ContextRef context_;
     CallbackId id_;
 };
 
@@ -48,6 +55,7 @@ CallbackId add_done_callback(FutureBase& state, UniqueFunction<void()> callback)
     if (core == nullptr) {
         throw RuntimeError("the event loop of this future is gone");
     }
+    core->check_thread();
     auto* node = new DoneCallback(state, std::move(callback), ++last);
     if (state.done()) {
         core->append(*node);

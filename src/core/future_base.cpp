@@ -13,9 +13,25 @@ bool handling_cancelled_error() noexcept {
     return type != nullptr && *type == typeid(CancelledError);
 }
 
+bool is_keyboard_interrupt(const std::exception_ptr& error) noexcept {
+    try {
+        std::rethrow_exception(error);
+    } catch (const KeyboardInterrupt&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
 FutureBase::FutureBase(LoopCore& loop) noexcept : loop_(&loop) { loop.add_future(*this); }
 
 FutureBase::~FutureBase() = default;
+
+void FutureBase::check_thread() const {
+    if (loop_ != nullptr) {
+        loop_->check_thread();
+    }
+}
 
 void FutureBase::dispose() noexcept {
     if (state_ == State::failed && !retrieved_) {

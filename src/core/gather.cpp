@@ -7,7 +7,7 @@ namespace muster::detail {
 struct GatherNode {
     // A success is counted at once. A failure waits for its turn in the ready list, as asyncio's
     // callbacks do, so that children which end in the same turn keep their own outcome.
-    static void on_node(Node& node, NodeEvent event) noexcept {
+    static TaskBase* on_node(Node& node, NodeEvent event) noexcept {
         auto& child = static_cast<GatherChild&>(node);
         GatherWait& wait = *child.gather;
         if (event == NodeEvent::fire) {
@@ -28,20 +28,24 @@ struct GatherNode {
             }
             wait.settle(child);
         }
+        return wait.task_;
     }
 
     static void attach(GatherChild& child, GatherWait& wait) noexcept {
         child.set_function(&GatherNode::on_node);
         child.gather = &wait;
         if (child.future->done()) {
-            on_node(child, NodeEvent::fire);
+            child.notify(NodeEvent::fire);
         } else {
             child.future->add_waiter(child);
         }
     }
 };
 
-bool GatherWait::begin(PromiseBase& leaf, std::span<GatherChild> children) noexcept {
+bool GatherWait::begin(PromiseBase& leaf, std::span<GatherChild> children) {
+    for (const GatherChild& child : children) {
+        check_same_loop(*leaf.task, *child.future);
+    }
     children_ = children;
     task_ = leaf.task;
     pending_ = children.size();
@@ -152,14 +156,12 @@ private:
     struct Item : Node {
         Item() noexcept : Node(&Item::on_node) {}
 
-        static void on_node(Node& node, NodeEvent event) noexcept {
-            if (event != NodeEvent::fire) {
-                return;
-            }
+        static TaskBase* on_node(Node& node, NodeEvent event) noexcept {
             JoinWait& self = *static_cast<Item&>(node).join;
-            if (--self.pending_ == 0) {
+            if (event == NodeEvent::fire && --self.pending_ == 0) {
                 self.task_->wake();
             }
+            return self.task_;
         }
 
         JoinWait* join = nullptr;

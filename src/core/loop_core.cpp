@@ -2,6 +2,8 @@
 #include <muster/core/detail/task_base.hpp>
 #include <muster/core/event_loop.hpp>
 
+#include <unistd.h>
+
 #include <utility>
 
 namespace muster {
@@ -40,7 +42,10 @@ void LoopGate::close() noexcept {
 }
 
 LoopCore::LoopCore(EventLoop& loop, Driver& driver)
-    : loop_(loop), driver_(driver), gate_(std::make_shared<LoopGate>(*this)) {}
+    : loop_(loop),
+      driver_(driver),
+      gate_(std::make_shared<LoopGate>(*this)),
+      process_(::getpid()) {}
 
 LoopCore::~LoopCore() { close(); }
 
@@ -66,9 +71,14 @@ void LoopCore::check_open() const {
     }
 }
 
-void LoopCore::check_thread() const {
+void LoopCore::check_caller() const {
+    if (process_ != ::getpid()) {
+        throw RuntimeError(
+            "this event loop was made before fork() and belongs to the parent process; "
+            "make a new one in the child");
+    }
     const std::thread::id thread = thread_.load(std::memory_order_relaxed);
-    if (debug && thread != std::thread::id() && thread != std::this_thread::get_id()) {
+    if (thread != std::thread::id() && thread != std::this_thread::get_id()) {
         throw RuntimeError("Non-thread-safe operation invoked on an event loop other than the "
                            "current one; from another thread use call_soon_threadsafe()");
     }
@@ -97,7 +107,7 @@ void LoopCore::drain() noexcept {
         }
         while (!turn_.empty() && budget > 0) {
             --budget;
-            turn_.pop_front().notify(NodeEvent::run);
+            run(turn_.pop_front());
         }
         if (turn_.empty() && stopping_) {
             break;
@@ -115,6 +125,47 @@ void LoopCore::drain() noexcept {
     }
 }
 
+void LoopCore::run(Node& node) noexcept {
+    if (debug) [[unlikely]] {
+        run_timed(node);
+    } else {
+        node.notify(NodeEvent::run);
+    }
+}
+
+void LoopCore::run_timed(Node& node) noexcept {
+    const Ref<TaskBase> task(node.runs(&TaskBase::on_node) ? &static_cast<TaskBase&>(node)
+                                                           : nullptr);
+    // Of the machine, not of the loop: virtual time stands still while a step runs.
+    const auto start = std::chrono::steady_clock::now();
+    node.notify(NodeEvent::run);
+    const auto took = std::chrono::steady_clock::now() - start;
+    if (took < slow_callback_duration) {
+        return;
+    }
+    ExceptionContext context;
+    context.message =
+        std::string("Executing ") + (task ? "task" : "a callback") + " took " +
+        std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()) + " ms";
+    if (task) {
+        context.task = task->name();
+        const std::vector<std::source_location> stack = task->stack();
+        if (!stack.empty()) {
+            context.message += std::string("; it now waits at ") + stack.front().file_name() + ":" +
+                               std::to_string(stack.front().line());
+        }
+    }
+    report(context);
+}
+
+void LoopCore::call_task_hook(TaskBase& task, TaskEvent event) noexcept {
+    try {
+        task_hook(task, event);
+    } catch (...) {
+        callback_failed("Exception in task hook");
+    }
+}
+
 void LoopCore::resume_drain() noexcept {
     if (!draining_ && !drain_requested_ && (has_ready() || stopping_)) {
         drain_requested_ = true;
@@ -125,6 +176,15 @@ void LoopCore::resume_drain() noexcept {
 void LoopCore::request_stop() noexcept {
     stopping_ = true;
     resume_drain();
+}
+
+bool LoopCore::interrupt(const std::exception_ptr& error) noexcept {
+    if (!driver_.can_stop()) {
+        return false;
+    }
+    interrupt_ = error;
+    request_stop();
+    return true;
 }
 
 void LoopCore::timer_added() noexcept {
@@ -162,6 +222,9 @@ void LoopCore::add_task(TaskBase& task) noexcept {
     task.retain();
     if (++task_count_ == 1) {
         driver_.hold_work(true);
+    }
+    if (task_hook) [[unlikely]] {
+        call_task_hook(task, TaskEvent::created);
     }
 }
 
@@ -217,6 +280,16 @@ void LoopCore::close() noexcept {
         const Ref<FutureBase> future(&futures_.pop_front());
         future->orphan();
     }
+}
+
+void LoopCore::callback_failed(const char* message) noexcept {
+    ExceptionContext context;
+    context.message = message;
+    context.exception = std::current_exception();
+    if (is_keyboard_interrupt(context.exception) && interrupt(context.exception)) {
+        return;
+    }
+    report(context);
 }
 
 void LoopCore::report(const ExceptionContext& context) noexcept {

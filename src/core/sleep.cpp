@@ -26,12 +26,13 @@ bool SleepAwaiter::cancel(const std::string&) noexcept {
     return true;
 }
 
-void SleepAwaiter::on_node(Node& node, NodeEvent event) noexcept {
+TaskBase* SleepAwaiter::on_node(Node& node, NodeEvent event) noexcept {
     auto& self = static_cast<SleepAwaiter&>(node);
     if (event == NodeEvent::run) {
         self.fired_ = true;
         self.task_->wake();
     }
+    return nullptr;
 }
 
 } // namespace muster::detail

@@ -2,9 +2,10 @@
 
 namespace muster::detail {
 
-TaskBase::TaskBase(LoopCore& loop, PromiseBase& root) noexcept
+TaskBase::TaskBase(LoopCore& loop, PromiseBase& root, ContextRef context) noexcept
     : FutureBase(loop),
       Node(&TaskBase::on_node),
+      context_(std::move(context)),
       root_(root.self),
       leaf_(&root),
       number_(++loop.tasks_created) {
@@ -22,13 +23,25 @@ bool TaskBase::cancel(const std::string& message) noexcept {
     if (done()) {
         return false;
     }
-    ++cancel_requests_;
-    cancel_message_ = message.empty() ? nullptr : std::make_unique<std::string>(message);
-    if (waiter_ != nullptr && waiter_->cancel(message)) {
-        return true;
+    // Down a chain of tasks that await each other. One that is done keeps nothing: the cancellation
+    // stays with the task above it.
+    for (TaskBase* task = this;;) {
+        ++task->cancel_requests_;
+        task->cancel_message_ = message.empty() ? nullptr : std::make_unique<std::string>(message);
+        if (task->waiter_ == nullptr) {
+            task->must_cancel_ = true;
+            return true;
+        }
+        FutureBase* next = task->waiter_->cancels();
+        TaskBase* below = next != nullptr && !next->done() ? next->as_task() : nullptr;
+        if (below == nullptr) {
+            if (!task->waiter_->cancel(message)) {
+                task->must_cancel_ = true;
+            }
+            return true;
+        }
+        task = below;
     }
-    must_cancel_ = true;
-    return true;
 }
 
 void TaskBase::start(bool eager) {
@@ -63,10 +76,8 @@ std::string TaskBase::name() const { return name_ ? *name_ : "Task-" + std::to_s
 
 std::vector<std::source_location> TaskBase::stack() const {
     std::vector<std::source_location> result;
-    if (!done() && started_) {
-        for (const PromiseBase* frame = leaf_; frame != nullptr; frame = frame->parent) {
-            result.push_back(frame->where);
-        }
+    for (const PromiseBase* frame = leaf_; frame != nullptr; frame = frame->parent) {
+        result.push_back(frame->where);
     }
     return result;
 }
@@ -85,10 +96,11 @@ void TaskBase::destroy_frames() noexcept {
     leaf_ = nullptr;
 }
 
-void TaskBase::on_node(Node& node, NodeEvent event) noexcept {
+TaskBase* TaskBase::on_node(Node& node, NodeEvent event) noexcept {
     if (event == NodeEvent::run) {
         static_cast<TaskBase&>(node).step();
     }
+    return nullptr;
 }
 
 void TaskBase::step() noexcept {
@@ -106,14 +118,13 @@ void TaskBase::step() noexcept {
         }
         started_ = true;
     }
-    next_ = leaf_->self;
+    next_ = std::exchange(leaf_, nullptr)->self;
     do {
         hops_ = max_hops;
         std::exchange(next_, nullptr).resume();
     } while (next_);
     core.current_task = outer;
     if (root_ended_) {
-        leaf_ = nullptr;
         collect();
     }
 }
@@ -131,10 +142,16 @@ void TaskBase::finish_ended(State state, const std::exception_ptr& error) noexce
         finish_cancelled(error, cancel_message_ ? *cancel_message_ : std::string());
         break;
     case State::failed:
+        if (is_keyboard_interrupt(error) && loop()->interrupt(error)) {
+            mark_retrieved();
+        }
         finish_error(error);
         break;
     default:
         finish_value();
+    }
+    if (keep->loop()->task_hook) [[unlikely]] {
+        keep->loop()->call_task_hook(*this, TaskEvent::done);
     }
 }
 

@@ -32,32 +32,59 @@ void TaskGroup::adopt(std::unique_ptr<Child> child, detail::Ref<detail::TaskBase
     static_cast<void>(child.release());
 }
 
-void TaskGroup::on_child(detail::Node& node, detail::NodeEvent event) noexcept {
+detail::TaskBase* TaskGroup::on_child(detail::Node& node, detail::NodeEvent event) noexcept {
     auto& child = static_cast<Child&>(node);
+    detail::TaskBase* parent = child.group.parent_;
     if (event == detail::NodeEvent::fire) {
         // Looked at a turn later, so that children which fail in the same turn all count.
-        child.group.parent_->loop()->append(node);
+        parent->loop()->append(node);
     } else if (event == detail::NodeEvent::run) {
         child.group.child_done(child);
     }
+    return parent;
 }
 
 void TaskGroup::child_done(Child& child) noexcept {
     const detail::Ref<detail::TaskBase> task = child.task;
+    const bool told = failed_to_start(child);
     drop(child);
     if (waiting_ && children_.empty()) {
         parent_->wake();
     }
-    if (task->state() != detail::State::failed) {
+    if (told || task->state() != detail::State::failed) {
         return;
     }
     task->mark_retrieved();
     errors_.push_back(task->error());
+    if (interrupt_ == nullptr && detail::is_keyboard_interrupt(task->error())) {
+        interrupt_ = task->error();
+    }
     if (!aborting_ && !parent_cancel_requested_) {
         abort();
         parent_cancel_requested_ = true;
         parent_->cancel({});
     }
+}
+
+bool TaskGroup::failed_to_start(Child& child) noexcept {
+    if (!child.starting || child.starting->done()) {
+        return false;
+    }
+    detail::FutureBase& starting = *child.starting;
+    switch (child.task->state()) {
+    case detail::State::failed:
+        child.task->mark_retrieved();
+        starting.finish_error(child.task->error());
+        break;
+    case detail::State::cancelled:
+        starting.cancel({});
+        break;
+    default:
+        starting.finish_error(std::make_exception_ptr(RuntimeError(
+            "the task '" + child.task->name() +
+            "' has ended without calling started(): TaskGroup::start() waits for that")));
+    }
+    return true;
 }
 
 void TaskGroup::drop(Child& child) noexcept {
@@ -124,6 +151,13 @@ bool TaskGroup::exit(detail::State body_state, std::exception_ptr body) {
     // A cancellation that came after the last child had ended.
     if (waited_ && parent_->take_cancel() && !aborting_) {
         propagate_cancel_ = true;
+    }
+    if (interrupt_ == nullptr && body_state == detail::State::failed &&
+        detail::is_keyboard_interrupt(body)) {
+        interrupt_ = body;
+    }
+    if (interrupt_ != nullptr) {
+        std::rethrow_exception(interrupt_);
     }
     if (parent_cancel_requested_ && parent_->uncancel() == 0) {
         propagate_cancel_ = false;

@@ -62,12 +62,13 @@ bool Timeout::exit(bool cancelled) noexcept {
     return false;
 }
 
-void Timeout::on_node(detail::Node& node, detail::NodeEvent event) noexcept {
+detail::TaskBase* Timeout::on_node(detail::Node& node, detail::NodeEvent event) noexcept {
     auto& self = static_cast<Timeout&>(node);
     if (event == detail::NodeEvent::run && self.state_ == State::entered) {
         self.state_ = State::expiring;
         self.task_->cancel({});
     }
+    return nullptr;
 }
 
 } // namespace muster

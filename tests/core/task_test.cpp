@@ -139,7 +139,7 @@ CO_TEST_CASE("stack() tells where a suspended task stands, innermost first") {
     const auto inner = []() -> Coro<> { co_await async_sleep(1s); };
     const auto outer = [&]() -> Coro<> { co_await inner(); };
     const Task<> task = create_task(outer);
-    CHECK(task.stack().empty()); // it has not begun
+    CHECK(task.stack().size() == 1); // it has not begun
     co_await turns();
     const auto stack = task.stack();
     REQUIRE(stack.size() >= 2);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <muster/core/detail/foreign_awaiter.hpp>
 #include <muster/core/detail/promise.hpp>
 #include <muster/core/detail/result_slot.hpp>
 #include <muster/core/detail/task_base.hpp>
@@ -38,33 +39,58 @@ struct FinalAwaiter {
     void await_resume() const noexcept {}
 };
 
-template <class T>
-class CoroPromiseBase : public PromiseBase {
+/// What coroutines of all kinds do alike: begin when they are asked to, and know where they stand.
+class CoroutinePromise : public PromiseBase {
 public:
     [[nodiscard]] std::suspend_always initial_suspend() const noexcept { return {}; }
 
     [[nodiscard]] FinalAwaiter final_suspend() const noexcept { return {}; }
 
-    void unhandled_exception() noexcept {
-        slot_.fail(std::current_exception(), handling_cancelled_error());
-    }
-
     template <class A>
     decltype(auto) await_transform(A&& awaitable,
                                    std::source_location here = std::source_location::current()) {
         where = here;
-        return get_awaiter(std::forward<A>(awaitable));
+        using Given = decltype(get_awaiter(std::forward<A>(awaitable)));
+        if constexpr (Foreign<std::remove_reference_t<Given>>) {
+            return ForeignAwaiter<Given>(get_awaiter(std::forward<A>(awaitable)));
+        } else {
+            return get_awaiter(std::forward<A>(awaitable));
+        }
+    }
+
+protected:
+    explicit CoroutinePromise(std::source_location here) noexcept { where = here; }
+
+    ~CoroutinePromise() = default;
+};
+
+template <class T>
+class CoroPromiseBase : public CoroutinePromise {
+public:
+    void unhandled_exception() noexcept {
+        slot_.fail(std::current_exception(), handling_cancelled_error());
     }
 
     [[nodiscard]] ResultSlot<T>& slot() noexcept { return slot_; }
 
 protected:
+    using CoroutinePromise::CoroutinePromise;
+
+    /// The handle of this coroutine, whose own promise, of a derived class, has set `self`.
+    Coro<T> coro() noexcept;
+
+    ~CoroPromiseBase() = default;
+
     ResultSlot<T> slot_;
 };
 
 template <class T>
-class CoroPromise final : public CoroPromiseBase<T> {
+class CoroPromise : public CoroPromiseBase<T> {
 public:
+    /// A coroutine that has not begun stands at its own beginning.
+    explicit CoroPromise(std::source_location here = std::source_location::current()) noexcept
+        : CoroPromiseBase<T>(here) {}
+
     Coro<T> get_return_object() noexcept;
 
     template <class U = T>
@@ -81,12 +107,18 @@ public:
 };
 
 template <>
-class CoroPromise<void> final : public CoroPromiseBase<void> {
+class CoroPromise<void> : public CoroPromiseBase<void> {
 public:
+    explicit CoroPromise(std::source_location here = std::source_location::current()) noexcept
+        : CoroPromiseBase<void>(here) {}
+
     Coro<void> get_return_object() noexcept;
 
     void return_void() { slot_.emplace(); }
 };
+
+/// Reports a coroutine that is thrown away before it began, in debug mode.
+void never_awaited(const std::source_location& coroutine) noexcept;
 
 /// Owns a coroutine that runs inside the task of the one that awaits it.
 template <class T>
@@ -170,6 +202,13 @@ public:
         return detail::CoroAwaiter<T>(release());
     }
 
+    /// Throws the coroutine away unused, arguments and all, and means to (coroutine.close()).
+    void close() noexcept {
+        if (promise_ != nullptr) {
+            std::exchange(promise_, nullptr)->self.destroy();
+        }
+    }
+
     /// Whether there is something to await: false after a move.
     [[nodiscard]] bool valid() const noexcept { return promise_ != nullptr; }
 
@@ -177,15 +216,14 @@ public:
     [[nodiscard]] promise_type* release() noexcept { return std::exchange(promise_, nullptr); }
 
 private:
-    friend promise_type;
+    friend detail::CoroPromiseBase<T>;
 
-    explicit Coro(promise_type& promise) noexcept : promise_(&promise) {
-        promise.self = std::coroutine_handle<promise_type>::from_promise(promise);
-    }
+    explicit Coro(promise_type& promise) noexcept : promise_(&promise) {}
 
     void reset() noexcept {
         if (promise_ != nullptr) {
-            std::exchange(promise_, nullptr)->self.destroy();
+            detail::never_awaited(promise_->where);
+            close();
         }
     }
 
@@ -195,11 +233,20 @@ private:
 namespace detail {
 
 template <class T>
-Coro<T> CoroPromise<T>::get_return_object() noexcept {
-    return Coro<T>(*this);
+Coro<T> CoroPromiseBase<T>::coro() noexcept {
+    return Coro<T>(static_cast<CoroPromise<T>&>(*this));
 }
 
-inline Coro<void> CoroPromise<void>::get_return_object() noexcept { return Coro<void>(*this); }
+template <class T>
+Coro<T> CoroPromise<T>::get_return_object() noexcept {
+    this->self = std::coroutine_handle<CoroPromise>::from_promise(*this);
+    return this->coro();
+}
+
+inline Coro<void> CoroPromise<void>::get_return_object() noexcept {
+    self = std::coroutine_handle<CoroPromise>::from_promise(*this);
+    return coro();
+}
 
 } // namespace detail
 } // namespace muster

@@ -43,6 +43,12 @@ public:
     using Error::Error;
 };
 
+/// There is nothing under this key or name (Python: LookupError).
+class LookupError : public Error {
+public:
+    using Error::Error;
+};
+
 /// `get_nowait()` on an empty queue (asyncio.QueueEmpty).
 class QueueEmpty : public Error {
 public:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <muster/core/clock.hpp>
+#include <muster/core/context.hpp>
 #include <muster/core/coro.hpp>
 #include <muster/core/detail/loop_core.hpp>
 #include <muster/core/function.hpp>
@@ -44,8 +45,12 @@ namespace detail {
 /// A callback on its way to the ready list. Counted: by the loop while queued, and by its Handle.
 class CallbackNode : public Pooled, public TimerNode {
 public:
-    CallbackNode(LoopCore& core, UniqueFunction<void()> callback) noexcept
-        : TimerNode(&CallbackNode::on_node), core_(&core), callback_(std::move(callback)) {}
+    /// Runs `callback` in `context`; null: in the thread's own.
+    CallbackNode(LoopCore& core, UniqueFunction<void()> callback, ContextRef context) noexcept
+        : TimerNode(&CallbackNode::on_node),
+          core_(&core),
+          callback_(std::move(callback)),
+          context_(std::move(context)) {}
 
     void retain() noexcept { ++references_; }
 
@@ -60,13 +65,14 @@ public:
     [[nodiscard]] bool cancelled() const noexcept { return cancelled_; }
 
 private:
-    static void on_node(Node& node, NodeEvent event) noexcept;
+    static TaskBase* on_node(Node& node, NodeEvent event) noexcept;
 
     unsigned references_ = 0;
     bool cancelled_ = false;
     bool queued_ = true;
     LoopCore* core_;
     UniqueFunction<void()> callback_;
+    ContextRef context_;
 };
 
 } // namespace detail
@@ -224,10 +230,25 @@ public:
     void set_exception_handler(ExceptionHandler handler);
     void call_exception_handler(const ExceptionContext& context) noexcept;
 
-    /// In debug mode calls from a wrong thread throw. Default: whether MUSTER_DEBUG is set.
+    /// In debug mode calls from a wrong thread throw, slow steps are reported, and so are
+    /// coroutines that are thrown away before they were awaited. Default: whether MUSTER_DEBUG is
+    /// set.
     void set_debug(bool debug) noexcept { core_->debug = debug; }
 
     [[nodiscard]] bool get_debug() const noexcept { return core_->debug; }
+
+    /// In debug mode, a step of a task or a callback that takes this long is reported.
+    void set_slow_callback_duration(Clock::duration duration) noexcept {
+        core_->slow_callback_duration = duration;
+    }
+
+    [[nodiscard]] Clock::duration slow_callback_duration() const noexcept {
+        return core_->slow_callback_duration;
+    }
+
+    /// Has `hook(const AnyTask&, TaskEvent)` called for each task that is created and that is done.
+    template <class Hook>
+    void set_task_hook(Hook hook);
 
     // --- for Asio interop (muster/asio.hpp) and combinators ---
 
@@ -260,5 +281,13 @@ private:
 
 /// The loop that runs on this thread. Throws RuntimeError where none runs.
 [[nodiscard]] EventLoop& get_running_loop();
+
+/// The same (asyncio.get_event_loop, which since Python 3.14 makes none either).
+[[nodiscard]] inline EventLoop& get_event_loop() { return get_running_loop(); }
+
+/// A loop that does not run yet (asyncio.new_event_loop).
+[[nodiscard]] inline std::unique_ptr<EventLoop> new_event_loop() {
+    return std::make_unique<EventLoop>();
+}
 
 } // namespace muster

@@ -70,7 +70,10 @@ public:
 
     /// Requests cancellation; `message` travels with the CancelledError. False when it is done
     /// already.
-    bool cancel(const std::string& message = {}) const { return state_->cancel(message); }
+    bool cancel(const std::string& message = {}) const {
+        state_->check_thread();
+        return state_->cancel(message);
+    }
 
     /// Calls `callback(handle)` in a turn of the loop after this is done, in the order they were
     /// added; what it throws goes to the loop's exception handler.
@@ -153,6 +156,7 @@ public:
 
 private:
     void check_pending() const {
+        this->state_->check_thread();
         if (this->done()) {
             throw InvalidStateError("invalid state: the future is done already");
         }

@@ -38,8 +38,9 @@ public:
     GatherWait(const GatherWait&) = delete;
     GatherWait& operator=(const GatherWait&) = delete;
 
-    /// Waits for `children`, whose futures are set. False when all is done already.
-    bool begin(PromiseBase& leaf, std::span<GatherChild> children) noexcept;
+    /// Waits for `children`, whose futures are set. False when all is done already. Throws
+    /// RuntimeError for a future of another loop.
+    bool begin(PromiseBase& leaf, std::span<GatherChild> children);
 
     /// After the wait: throws what the gather as a whole throws.
     void end();
@@ -160,11 +161,11 @@ public:
         LoopCore& core = *handle.promise().task->loop();
         try {
             start(core, std::index_sequence_for<As...>());
+            return wait_.begin(handle.promise(), children_);
         } catch (...) {
             GatherWait::abandon(children_);
             throw;
         }
-        return wait_.begin(handle.promise(), children_);
     }
 
     auto await_resume() {
@@ -247,11 +248,11 @@ public:
                 children[i].future = states_.back().get();
                 children[i].owned = Kind::owned;
             }
+            return wait_.begin(handle.promise(), children);
         } catch (...) {
             GatherWait::abandon(children);
             throw;
         }
-        return wait_.begin(handle.promise(), children);
     }
 
     auto await_resume() {

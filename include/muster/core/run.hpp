@@ -1,5 +1,6 @@
 #pragma once
 
+#include <muster/core/context.hpp>
 #include <muster/core/event_loop.hpp>
 #include <muster/core/task.hpp>
 
@@ -18,7 +19,7 @@ struct RunOptions {
     bool handle_sigint = true;
 };
 
-/// Runs several coroutines, one after the other, on one loop (asyncio.Runner).
+/// Runs several coroutines, one after the other, on one loop and in one context (asyncio.Runner).
 class Runner {
 public:
     /// `loop`: run on this one instead of a new one (loop_factory in asyncio).
@@ -34,7 +35,7 @@ public:
     template <class T>
     T run(Coro<T> main) {
         check_can_run();
-        Task<T> task = get_loop().create_task(std::move(main));
+        Task<T> task = get_loop().create_task(std::move(main), {.context = context_});
         run_main(task);
         return std::move(task).result();
     }
@@ -51,6 +52,7 @@ private:
     void run_main(const AnyTask& main);
 
     RunOptions options_;
+    Context context_ = copy_context();
     std::unique_ptr<EventLoop> loop_;
     bool closed_ = false;
 };

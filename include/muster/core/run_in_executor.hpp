@@ -1,6 +1,7 @@
 #pragma once
 
 #include <muster/core/concurrent_future.hpp>
+#include <muster/core/detail/thread_hop.hpp>
 #include <muster/core/event_loop.hpp>
 #include <muster/core/executor.hpp>
 #include <muster/core/future.hpp>
@@ -15,26 +16,7 @@ namespace muster {
 
 namespace detail {
 
-/// Brings the outcome of a concurrent::Future to a Future of the loop. Shared by both threads;
-/// everything that belongs to the loop is touched on the loop's thread only.
-class ThreadHop : public ExternalOperation {
-public:
-    virtual ~ThreadHop() = default;
-
-    /// Any thread: has `deliver` called on the loop's thread, if there still is a loop. The hop
-    /// goes over too, so that what it holds is destroyed there.
-    static void arrive(std::shared_ptr<ThreadHop> hop) noexcept;
-
-protected:
-    explicit ThreadHop(LoopCore& core);
-
-    virtual void deliver() noexcept = 0;
-
-private:
-    std::shared_ptr<LoopGate> gate_;
-    LoopCore* core_; // for the loop's thread
-};
-
+/// Brings the outcome of a concurrent::Future to a Future of the loop.
 template <class T>
 class FutureHop final : public ThreadHop {
 public:

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <muster/core/clock.hpp>
+#include <muster/core/coro.hpp>
 #include <muster/core/detail/task_base.hpp>
 
 #include <chrono>
@@ -48,7 +49,7 @@ public:
     [[nodiscard]] std::string describe() const override { return "sleep"; }
 
 private:
-    static void on_node(Node& node, NodeEvent event) noexcept;
+    static TaskBase* on_node(Node& node, NodeEvent event) noexcept;
     void begin(PromiseBase& leaf);
 
     TaskBase* task_ = nullptr;
@@ -83,6 +84,13 @@ private:
 template <class Rep, class Period>
 detail::Sleep async_sleep(std::chrono::duration<Rep, Period> delay) {
     return detail::Sleep(detail::to_duration(delay));
+}
+
+/// The same, and gives `result` then: async_sleep(delay, result).
+template <class Rep, class Period, class T>
+Coro<T> async_sleep(std::chrono::duration<Rep, Period> delay, T result) {
+    co_await async_sleep(delay);
+    co_return result;
 }
 
 /// Pauses this task until `when`; a time that has passed yields exactly one turn.

@@ -1,11 +1,13 @@
 #pragma once
 
+#include <muster/core/context.hpp>
 #include <muster/core/coro.hpp>
 #include <muster/core/detail/future_wait.hpp>
 #include <muster/core/event_loop.hpp>
 #include <muster/core/future.hpp>
 
 #include <functional>
+#include <optional>
 #include <source_location>
 #include <string>
 #include <type_traits>
@@ -18,6 +20,8 @@ namespace muster {
 struct TaskOptions {
     std::string name = {};    ///< default: Task-N
     bool eager_start = false; ///< run the first step at once, inside create_task
+    /// The context to run in, shared; default: a copy of the creator's.
+    std::optional<Context> context = {};
 };
 
 namespace detail {
@@ -28,7 +32,8 @@ class TaskState final : public WithValue<T, TaskBase> {
     using Base = WithValue<T, TaskBase>;
 
 public:
-    TaskState(LoopCore& loop, CoroPromise<T>& root) noexcept : Base(loop, root), promise_(&root) {}
+    TaskState(LoopCore& loop, CoroPromise<T>& root, ContextRef context) noexcept
+        : Base(loop, root, std::move(context)), promise_(&root) {}
 
 private:
     void collect() noexcept override {
@@ -48,15 +53,16 @@ private:
 
 template <class T>
 Ref<TaskState<T>> make_task(LoopCore& core, Coro<T> coro, TaskOptions options) {
-    core.check_open();
-    core.check_thread();
-    CoroPromise<T>* promise = coro.valid() ? coro.release() : nullptr;
+    CoroPromise<T>* promise = coro.release();
     if (promise == nullptr) {
         throw RuntimeError("create_task() was given a Coro that was moved from");
     }
     Ref<TaskState<T>> task;
     try {
-        task = Ref<TaskState<T>>(new TaskState<T>(core, *promise));
+        core.check_open();
+        core.check_thread();
+        ContextRef context = options.context ? options.context->cell() : snapshot_context();
+        task = Ref<TaskState<T>>(new TaskState<T>(core, *promise, std::move(context)));
     } catch (...) {
         promise->self.destroy();
         throw;
@@ -122,8 +128,13 @@ public:
 
     void set_name(std::string name) const { this->state_->set_name(std::move(name)); }
 
-    /// Where the suspended coroutines of this task stand, innermost first.
+    /// Where the suspended coroutines of this task stand, innermost first; nothing while it runs.
     [[nodiscard]] std::vector<std::source_location> stack() const { return this->state_->stack(); }
+
+    /// The context it runs in.
+    [[nodiscard]] Context get_context() const {
+        return Context(detail::ContextRef(&this->state_->context().ensure()));
+    }
 };
 
 /// Untyped handle of a task.
@@ -136,6 +147,19 @@ public:
     template <class T>
     AnyTask(const Task<T>& task) noexcept : state_(task.state()) {}
 
+    /// What the task failed with, or null after success. Throws CancelledError, or
+    /// InvalidStateError while pending.
+    [[nodiscard]] std::exception_ptr exception() const {
+        if (!done()) {
+            throw InvalidStateError("Exception is not set.");
+        }
+        if (cancelled()) {
+            state_->rethrow();
+        }
+        state_->mark_retrieved();
+        return state_->error();
+    }
+
     /// False for an empty handle.
     explicit operator bool() const noexcept { return static_cast<bool>(state_); }
 
@@ -145,7 +169,10 @@ public:
         return state_->state() == detail::State::cancelled;
     }
 
-    bool cancel(const std::string& message = {}) const { return state_->cancel(message); }
+    bool cancel(const std::string& message = {}) const {
+        state_->check_thread();
+        return state_->cancel(message);
+    }
 
     [[nodiscard]] unsigned cancelling() const noexcept { return state_->cancelling(); }
 
@@ -197,11 +224,35 @@ auto create_task(A operation, TaskOptions options = {}) {
     return create_task(detail::awaited(std::move(operation)), std::move(options));
 }
 
+/// A Task of `awaitable`: of a coroutine a new one, of a Task or Future the same handle
+/// (asyncio.ensure_future).
+template <class T>
+Task<T> ensure_future(Coro<T> coro) {
+    return create_task(std::move(coro));
+}
+
+template <class T>
+Task<T> ensure_future(Task<T> task) noexcept {
+    return task;
+}
+
+template <class T>
+Future<T> ensure_future(Future<T> future) noexcept {
+    return future;
+}
+
 /// The task that runs now; empty in plain callbacks and where no loop runs.
 [[nodiscard]] AnyTask current_task() noexcept;
 
 /// All tasks of the running loop that are not done, oldest first.
 [[nodiscard]] std::vector<AnyTask> all_tasks();
+
+template <class Hook>
+void EventLoop::set_task_hook(Hook hook) {
+    core().task_hook = [hook = std::move(hook)](detail::TaskBase& task, TaskEvent event) mutable {
+        hook(AnyTask(&task), event);
+    };
+}
 
 template <class T>
 Task<T> EventLoop::create_task(Coro<T> coro, TaskOptions options) {

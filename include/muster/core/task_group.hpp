@@ -1,8 +1,10 @@
 #pragma once
 
 #include <muster/core/coro.hpp>
+#include <muster/core/detail/future_wait.hpp>
 #include <muster/core/detail/task_base.hpp>
 #include <muster/core/exception_group.hpp>
+#include <muster/core/future.hpp>
 #include <muster/core/task.hpp>
 
 #include <concepts>
@@ -16,6 +18,57 @@
 
 namespace muster {
 
+/// How a task that TaskGroup::start() has started says that it is ready (trio.TaskStatus).
+template <class V = void>
+class TaskStatus {
+public:
+    /// The task is ready: start() gives `value` to who awaits it. Throws RuntimeError when called
+    /// twice.
+    template <class U = V>
+        requires(!std::is_void_v<V> && std::constructible_from<V, U>)
+    void started(U&& value) const {
+        if (check()) {
+            ready_.set_result(std::forward<U>(value));
+        }
+    }
+
+    void started() const
+        requires std::is_void_v<V>
+    {
+        if (check()) {
+            ready_.set_result();
+        }
+    }
+
+    /// For TaskGroup.
+    explicit TaskStatus(Future<V> ready) noexcept : ready_(std::move(ready)) {}
+
+private:
+    /// Whether somebody waits for the word.
+    [[nodiscard]] bool check() const {
+        if (ready_.done() && !ready_.cancelled()) {
+            throw RuntimeError("TaskStatus::started() was called twice");
+        }
+        return !ready_.done();
+    }
+
+    Future<V> ready_;
+};
+
+namespace detail {
+
+template <class V, class R, class... Args>
+std::type_identity<V> status_value(const std::function<R(TaskStatus<V>, Args...)>&);
+template <class V, class R, class... Args>
+std::type_identity<V> status_value(const std::function<R(const TaskStatus<V>&, Args...)>&);
+
+/// The V of a function whose first parameter is a TaskStatus<V>.
+template <class F>
+using status_value_t =
+    typename decltype(status_value(std::function(std::declval<std::decay_t<F>>())))::type;
+
+} // namespace detail
+
 /// Tasks that end together (asyncio.TaskGroup): given to the function that task_group() runs.
 class TaskGroup : private detail::Waiter, private detail::Completion {
 public:
@@ -28,7 +81,12 @@ public:
     /// ended; the coroutine is destroyed then.
     template <class T>
     Task<T> create_task(Coro<T> coro, TaskOptions options = {}) {
-        check_open();
+        try {
+            check_open();
+        } catch (...) {
+            coro.close();
+            throw;
+        }
         auto child = std::make_unique<Child>(*this);
         Task<T> task(detail::make_task(*parent_->loop(), std::move(coro), std::move(options)));
         adopt(std::move(child), task.state());
@@ -49,6 +107,47 @@ public:
         return create_task(detail::awaited(std::move(operation)), std::move(options));
     }
 
+    /// Starts `function(TaskStatus<V>, args...)` as a task of this group and waits until it calls
+    /// `started(value)`: gives the value, and the task runs on (trio.Nursery.start). What the task
+    /// throws before that is thrown here, and does not end the group; RuntimeError when it ends
+    /// without a word. Cancelled, it cancels the task and waits for it. `V` is read off the
+    /// function; for a generic lambda name it: `group.start<int>(...)`. Function and arguments live
+    /// as long as the task.
+    template <class V, class F, class... Args>
+    Coro<V> start(F function, Args... args) {
+        check_open();
+        auto child = std::make_unique<Child>(*this);
+        const Future<V> ready = parent_->loop()->loop().template create_future<V>();
+        const Task<void> task(
+            detail::make_task(*parent_->loop(),
+                              Coro<void>(detail::invoke_owned<F, TaskStatus<V>, Args...>(
+                                  std::move(function), TaskStatus<V>(ready), std::move(args)...)),
+                              {}));
+        child->starting = ready.state();
+        adopt(std::move(child), task.state());
+        std::exception_ptr error;
+        try {
+            co_await ready;
+        } catch (...) { // thrown again below, where a co_await is possible
+            error = std::current_exception();
+        }
+        if (error != nullptr) {
+            if (!task.done()) {
+                task.cancel();
+                co_await detail::FinishWait(task.state());
+            }
+            std::rethrow_exception(error);
+        }
+        co_return Future<V>(ready).result();
+    }
+
+    template <class F, class... Args>
+        requires(!detail::is_coro<std::decay_t<F>>)
+    auto start(F function, Args... args) {
+        return start<detail::status_value_t<F>, F, Args...>(std::move(function),
+                                                            std::move(args)...);
+    }
+
     /// Cancels all tasks and the body; the block then ends without an exception (asyncio 3.15).
     /// When the body was to give a value and did not, CancelledError stands in its place.
     void cancel();
@@ -63,12 +162,14 @@ private:
         TaskGroup& group;
         std::size_t index = 0; // in children_
         detail::Ref<detail::TaskBase> task;
+        detail::Ref<detail::FutureBase> starting; // start() waits for it
     };
 
-    static void on_child(detail::Node& node, detail::NodeEvent event) noexcept;
+    static detail::TaskBase* on_child(detail::Node& node, detail::NodeEvent event) noexcept;
     void check_open() const;
     void adopt(std::unique_ptr<Child> child, detail::Ref<detail::TaskBase> task) noexcept;
     void child_done(Child& child) noexcept;
+    static bool failed_to_start(Child& child) noexcept;
     void abort() noexcept;
     void drop(Child& child) noexcept;
 
@@ -88,6 +189,7 @@ private:
     detail::State (*body_state_)(detail::PromiseBase&) noexcept = nullptr;
     std::vector<Child*> children_;
     std::vector<std::exception_ptr> errors_;
+    std::exception_ptr interrupt_; // a KeyboardInterrupt outranks everything
     bool waiting_ = false;
     bool waited_ = false;
     bool aborting_ = false;

@@ -6,12 +6,24 @@
 #include <muster/core/task.hpp>
 
 #include <concepts>
+#include <cstdint>
 #include <functional>
 #include <optional>
 #include <type_traits>
 #include <utility>
 
 namespace muster {
+
+enum class OnTimeout : std::uint8_t;
+
+namespace detail {
+
+/// What a std::optional can hold of a result.
+template <class T>
+using OptionalValue = std::conditional_t<std::is_reference_v<T>,
+                                         std::reference_wrapper<std::remove_reference_t<T>>, T>;
+
+} // namespace detail
 
 /// A deadline on a block of code (asyncio.Timeout): given to the function that timeout() runs.
 class Timeout : private detail::TimerNode {
@@ -38,12 +50,12 @@ public:
     }
 
 private:
-    template <class F>
+    template <class F, OnTimeout Policy>
     friend class TimeoutAwaiter;
 
     enum class State : std::uint8_t { created, entered, expiring, expired, exited };
 
-    static void on_node(detail::Node& node, detail::NodeEvent event) noexcept;
+    static detail::TaskBase* on_node(detail::Node& node, detail::NodeEvent event) noexcept;
     void enter(detail::TaskBase& task);
 
     /// Ends the block. True: the block was cancelled by this deadline, and the CancelledError it
@@ -58,8 +70,12 @@ private:
     State state_;
 };
 
-/// Runs a function's coroutine in the current task under a deadline; see timeout().
-template <class F>
+/// What is made of a block that its deadline has cut off.
+enum class OnTimeout : std::uint8_t { fail, move_on };
+
+/// Runs a function's coroutine in the current task under a deadline; see timeout() and
+/// move_on_after().
+template <class F, OnTimeout Policy>
 class TimeoutAwaiter {
     static constexpr bool takes_timeout = std::is_invocable_v<F&, Timeout&>;
 
@@ -94,11 +110,26 @@ public:
         return body_->begin(parent, nullptr);
     }
 
-    T await_resume() {
-        if (timeout_.exit(body_->slot().state() == detail::State::cancelled)) {
-            throw TimeoutError();
+    auto await_resume() -> std::conditional_t<
+        Policy == OnTimeout::fail, T,
+        std::conditional_t<std::is_void_v<T>, bool, std::optional<detail::OptionalValue<T>>>> {
+        const bool timed_out = timeout_.exit(body_->slot().state() == detail::State::cancelled);
+        if constexpr (Policy == OnTimeout::fail) {
+            if (timed_out) {
+                throw TimeoutError();
+            }
+            return body_->await_resume();
+        } else if constexpr (std::is_void_v<T>) {
+            if (!timed_out) {
+                body_->await_resume();
+            }
+            return !timed_out;
+        } else {
+            if (timed_out) {
+                return std::nullopt;
+            }
+            return body_->await_resume();
         }
-        return body_->await_resume();
     }
 
 private:
@@ -107,16 +138,17 @@ private:
     std::optional<detail::CoroAwaiter<T>> body_;
 };
 
-/// What timeout() gives: movable, so that gather() and wait_for() can take it. Awaited once.
-template <class Deadline, class F>
-class [[nodiscard("timeout() does nothing until it is awaited")]] TimeoutBlock {
+/// What timeout() and move_on_after() give: movable, so that gather() and wait_for() can take it.
+/// Awaited once.
+template <class Deadline, class F, OnTimeout Policy>
+class [[nodiscard("a block with a deadline does nothing until it is awaited")]] TimeoutBlock {
 public:
     template <class U>
     TimeoutBlock(Deadline deadline, U&& function)
         : deadline_(deadline), function_(std::forward<U>(function)) {}
 
-    TimeoutAwaiter<F> operator co_await() && {
-        return TimeoutAwaiter<F>(deadline_, std::move(function_));
+    TimeoutAwaiter<F, Policy> operator co_await() && {
+        return TimeoutAwaiter<F, Policy>(deadline_, std::move(function_));
     }
 
 private:
@@ -130,13 +162,29 @@ private:
 /// meanwhile: a capturing lambda is safe.
 template <class F>
 auto timeout(TimeLimit limit, F&& function) {
-    return TimeoutBlock<TimeLimit, std::decay_t<F>>(limit, std::forward<F>(function));
+    return TimeoutBlock<TimeLimit, std::decay_t<F>, OnTimeout::fail>(limit,
+                                                                     std::forward<F>(function));
 }
 
 /// The same with a point in time (asyncio.timeout_at).
 template <class F>
 auto timeout_at(std::optional<Clock::time_point> when, F&& function) {
-    return TimeoutBlock<std::optional<Clock::time_point>, std::decay_t<F>>(
+    return TimeoutBlock<std::optional<Clock::time_point>, std::decay_t<F>, OnTimeout::fail>(
+        when, std::forward<F>(function));
+}
+
+/// The same without an exception: gives the function's value as a std::optional, which is empty
+/// when the time was up; for void whether it ended in time (trio.move_on_after).
+template <class F>
+auto move_on_after(TimeLimit limit, F&& function) {
+    return TimeoutBlock<TimeLimit, std::decay_t<F>, OnTimeout::move_on>(limit,
+                                                                        std::forward<F>(function));
+}
+
+/// The same with a point in time (trio.move_on_at).
+template <class F>
+auto move_on_at(std::optional<Clock::time_point> when, F&& function) {
+    return TimeoutBlock<std::optional<Clock::time_point>, std::decay_t<F>, OnTimeout::move_on>(
         when, std::forward<F>(function));
 }
 
@@ -167,6 +215,7 @@ Coro<std::remove_cvref_t<await_result_t<std::decay_t<A>>>> wait_for(A awaitable,
             co_return co_await std::move(awaitable);
         }
         if constexpr (detail::is_coro<A>) {
+            awaitable.close();
             throw TimeoutError();
         }
     }

@@ -14,6 +14,7 @@
 namespace muster::detail {
 
 class LoopCore;
+class TaskBase;
 
 /// What a Future and a Task have in common: a state that is left once, and those who wait for it.
 /// Counted by its handles, on the loop's thread only.
@@ -38,8 +39,14 @@ public:
     /// The loop, or null once it is gone.
     [[nodiscard]] LoopCore* loop() const noexcept { return loop_; }
 
+    /// In debug mode throws RuntimeError on a thread that is not the loop's.
+    void check_thread() const;
+
     /// Future.cancel / Task.cancel; false when it is done already.
     virtual bool cancel(const std::string& message) noexcept = 0;
+
+    /// This, when it is a task.
+    virtual TaskBase* as_task() noexcept { return nullptr; }
 
     /// Fires `node` when this is done; not called when it is done already.
     void add_waiter(Node& node) noexcept { waiters_.push_back(node); }
@@ -48,6 +55,11 @@ public:
 
     /// A failure that somebody has been told of is not reported as "never retrieved".
     void mark_retrieved() noexcept { retrieved_ = true; }
+
+    [[nodiscard]] bool retrieved() const noexcept { return retrieved_; }
+
+    /// The name of a task.
+    [[nodiscard]] virtual std::string label() const { return {}; }
 
     /// The exception of a failed or cancelled one.
     [[nodiscard]] std::exception_ptr error() const;
@@ -73,8 +85,6 @@ protected:
 
     /// "Task" or "Future", for the never-retrieved report.
     virtual const char* kind() const noexcept = 0;
-
-    virtual std::string label() const { return {}; }
 
 private:
     void finish(State state) noexcept;

@@ -27,17 +27,42 @@ public:
 
     bool cancel(const std::string& message) noexcept override { return future_->cancel(message); }
 
+    [[nodiscard]] FutureBase* cancels() const noexcept override { return future_.get(); }
+
     [[nodiscard]] std::string describe() const override { return "future"; }
 
 private:
-    static void on_node(Node& node, NodeEvent event) noexcept {
+    static TaskBase* on_node(Node& node, NodeEvent event) noexcept {
+        TaskBase* task = static_cast<FutureWait&>(node).task_;
         if (event == NodeEvent::fire) {
-            static_cast<FutureWait&>(node).task_->wake();
+            task->wake();
         }
+        return task;
     }
 
     Ref<FutureBase> future_;
     TaskBase* task_ = nullptr;
+};
+
+/// Waits for a task to the end; a cancellation stays with the waiting task until then.
+class FinishWait final : public FutureWait {
+public:
+    using FutureWait::FutureWait;
+
+    [[nodiscard]] bool await_ready() const noexcept { return future().done(); }
+
+    template <std::derived_from<PromiseBase> P>
+    void await_suspend(std::coroutine_handle<P> handle) {
+        begin(handle.promise());
+    }
+
+    void await_resume() const noexcept {}
+
+    bool cancel(const std::string&) noexcept override { return false; }
+
+    [[nodiscard]] FutureBase* cancels() const noexcept override { return nullptr; }
+
+    [[nodiscard]] std::string describe() const override { return "clean-up"; }
 };
 
 /// Awaits a Future or Task. `Shared`: through an lvalue handle, which leaves the value where it is.

@@ -102,22 +102,28 @@ private:
     mutable Link head_;
 };
 
+class TaskBase;
+
 /// Why a node's function is called.
 enum class NodeEvent : std::uint8_t {
     fire, ///< the future this node waits on has finished
     run,  ///< its turn in the ready list has come
     drop, ///< the loop goes away: release what the node owns, run nothing
+    who,  ///< asks which task waits on the future, for those who look in
 };
 
 /// What lies among the waiters of a future, then in the ready list of a loop, never in both: what
 /// waits and what is about to run are the same objects, so that waking allocates nothing.
 class Node : public Link {
 public:
-    using Function = void (*)(Node&, NodeEvent) noexcept;
+    /// Gives the task that waits when it is asked `who`, else null.
+    using Function = TaskBase* (*)(Node&, NodeEvent) noexcept;
 
     explicit Node(Function function) noexcept : function_(function) {}
 
-    void notify(NodeEvent event) noexcept { function_(*this, event); }
+    void notify(NodeEvent event) noexcept { static_cast<void>(function_(*this, event)); }
+
+    [[nodiscard]] TaskBase* awaiting_task() noexcept { return function_(*this, NodeEvent::who); }
 
     void set_function(Function function) noexcept { function_ = function; }
 

@@ -7,12 +7,14 @@
 #include <muster/core/function.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <exception>
 #include <memory>
 #include <mutex>
 #include <string>
 #include <thread>
+#include <utility>
 #include <vector>
 
 namespace muster {
@@ -20,10 +22,19 @@ namespace muster {
 class EventLoop;
 struct ExceptionContext;
 
+/// What a task hook is told of.
+enum class TaskEvent : std::uint8_t {
+    created,
+    done, ///< with a value, an error or cancelled
+};
+
 namespace detail {
 
 class TaskBase;
 class LoopCore;
+
+/// Whether MUSTER_DEBUG is set in the environment.
+[[nodiscard]] bool debug_by_default() noexcept;
 
 /// The thread-safe way to a loop that may be gone: what other threads hold on to.
 class LoopGate {
@@ -69,6 +80,8 @@ public:
     virtual void hold_work(bool hold) noexcept = 0;
     /// Makes `run` return.
     virtual void stop() noexcept = 0;
+    /// Whether somebody has called `run`.
+    [[nodiscard]] virtual bool can_stop() const noexcept = 0;
 };
 
 /// The engine of an EventLoop: ready list, timers, tasks. It knows nothing of Asio.
@@ -126,6 +139,14 @@ public:
 
     void clear_stop() noexcept { stopping_ = false; }
 
+    /// A task or callback has thrown KeyboardInterrupt: the loop stops, and who runs it gets the
+    /// exception. False for a loop that nobody can stop.
+    bool interrupt(const std::exception_ptr& error) noexcept;
+
+    [[nodiscard]] std::exception_ptr take_interrupt() noexcept {
+        return std::exchange(interrupt_, nullptr);
+    }
+
     /// A future or finished task learns when the loop goes.
     void add_future(FutureBase& future) noexcept { futures_.push_back(future); }
 
@@ -153,8 +174,13 @@ public:
     /// Throws RuntimeError when the loop is closed.
     void check_open() const;
 
-    /// In debug mode throws RuntimeError on a thread that is not the loop's.
-    void check_thread() const;
+    /// In debug mode throws RuntimeError on a thread that is not the loop's, and in a process that
+    /// was forked from the loop's.
+    void check_thread() const {
+        if (debug) [[unlikely]] {
+            check_caller();
+        }
+    }
 
     /// Marks this thread as the one that runs the loop, while alive.
     class Running {
@@ -177,14 +203,24 @@ public:
 
     void report(const ExceptionContext& context) noexcept;
 
+    /// In a catch handler: deals with what a callback has thrown.
+    void callback_failed(const char* message) noexcept;
+
     TaskBase* current_task = nullptr;
     std::uint64_t tasks_created = 0;
     bool debug = false;
     bool eager_tasks = false;
+    Clock::duration slow_callback_duration = std::chrono::milliseconds(100);
+    UniqueFunction<void(TaskBase&, TaskEvent)> task_hook;
 
 private:
     friend class LoopGate;
+    friend class TaskBase;
 
+    void check_caller() const;
+    void run(Node& node) noexcept;
+    void run_timed(Node& node) noexcept;
+    void call_task_hook(TaskBase& task, TaskEvent event) noexcept;
     void timer_added() noexcept;
     void fire_due_timers() noexcept;
     void accept_inbox() noexcept;
@@ -202,11 +238,13 @@ private:
     std::shared_ptr<LoopGate> gate_;
     std::vector<UniqueFunction<void()>> inbox_; // being run
     std::atomic<bool> inbox_filled_ = false;
+    std::exception_ptr interrupt_;
     bool drain_requested_ = false;
     bool draining_ = false;
     bool stopping_ = false;
     bool closed_ = false;
     int run_depth_ = 0;
+    const int process_;                   // that made it
     std::atomic<std::thread::id> thread_; // that runs it now; read by wrong threads, too
 };
 

@@ -19,6 +19,8 @@ enum class State : std::uint8_t { pending, value, failed, cancelled };
 /// Whether the exception being handled is a CancelledError; asks its type, throws nothing.
 [[nodiscard]] bool handling_cancelled_error() noexcept;
 
+[[nodiscard]] bool is_keyboard_interrupt(const std::exception_ptr& error) noexcept;
+
 /// What a result of type T is stored as: references as pointers, void as nothing.
 template <class T>
 using Stored = std::conditional_t<

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <muster/core/detail/context_cell.hpp>
 #include <muster/core/detail/future_base.hpp>
 #include <muster/core/detail/list.hpp>
 #include <muster/core/detail/loop_core.hpp>
@@ -22,6 +23,11 @@ public:
     /// stays with the task.
     virtual bool cancel(const std::string& message) noexcept = 0;
 
+    /// The future that a cancellation of this wait is passed on to: it is then cancelled in place
+    /// of this, so that a long chain of tasks which await each other is cancelled without
+    /// recursion.
+    [[nodiscard]] virtual FutureBase* cancels() const noexcept { return nullptr; }
+
     /// What is waited for, in a word or two: "sleep", "lock".
     [[nodiscard]] virtual std::string describe() const = 0;
 
@@ -29,14 +35,23 @@ protected:
     ~Waiter() = default;
 };
 
+class TaskBase;
+
+/// Throws RuntimeError when `task` must not wait for `future`, which belongs to another loop.
+void check_same_loop(const TaskBase& task, const FutureBase& future);
+
 /// A scheduled coroutine: the node that lies in the ready list, and asyncio's cancellation rules.
 class TaskBase : public FutureBase, public Node {
 public:
-    TaskBase(LoopCore& loop, PromiseBase& root) noexcept;
+    TaskBase(LoopCore& loop, PromiseBase& root, ContextRef context) noexcept;
 
     /// Task.cancel: counts the request and passes it to what the task waits on; if nothing takes
     /// it, it is kept and thrown at the next suspension or resumption.
     bool cancel(const std::string& message) noexcept override;
+
+    TaskBase* as_task() noexcept override { return this; }
+
+    [[nodiscard]] std::string label() const override { return name(); }
 
     [[nodiscard]] unsigned cancelling() const noexcept { return cancel_requests_; }
 
@@ -126,12 +141,15 @@ public:
 
     void set_name(std::string name) { name_ = std::make_unique<std::string>(std::move(name)); }
 
-    /// Where each coroutine of a suspended task stands, innermost first.
+    /// Where each coroutine of a suspended task stands, innermost first; nothing while it runs.
     [[nodiscard]] std::vector<std::source_location> stack() const;
 
     [[nodiscard]] bool has_started() const noexcept { return started_; }
 
     [[nodiscard]] const Waiter* waiter() const noexcept { return waiter_; }
+
+    /// The values of context variables that this task sees.
+    [[nodiscard]] ContextRef& context() noexcept { return context_; }
 
     /// The loop is going away: destroys the coroutine, innermost frame first.
     void destroy_frames() noexcept;
@@ -140,8 +158,6 @@ protected:
     ~TaskBase() override;
 
     const char* kind() const noexcept override { return "Task"; }
-
-    std::string label() const override { return name(); }
 
     /// Moves the result of the ended root coroutine here and reports it by a finish_*().
     virtual void collect() noexcept = 0;
@@ -154,13 +170,14 @@ private:
     static constexpr unsigned max_hops = 64;
     static constexpr unsigned max_ready = 256;
 
-    static void on_node(Node& node, NodeEvent event) noexcept;
+    static TaskBase* on_node(Node& node, NodeEvent event) noexcept;
     void step() noexcept;
     void deliver_cancel() noexcept;
 
+    ContextRef context_;
     std::coroutine_handle<> root_;
     std::coroutine_handle<> next_;
-    PromiseBase* leaf_;
+    PromiseBase* leaf_; // null while it runs, and after
     Waiter* waiter_ = nullptr;
     std::unique_ptr<std::string> name_;
     std::unique_ptr<std::string> cancel_message_;

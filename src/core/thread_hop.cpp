@@ -1,4 +1,6 @@
-#include <muster/core/run_in_executor.hpp>
+#include <muster/core/detail/thread_hop.hpp>
+
+#include <utility>
 
 namespace muster::detail {
 
