@@ -51,12 +51,12 @@ QueuedWaiter::Outcome QueuedWaiter::leave() {
         phase_ = Phase::outside;
         return late ? Outcome::declined : Outcome::granted;
     case Phase::orphaned:
-        if (!late) {
-            // As when a future is cancelled that a task awaits. A task that main() leaves waiting
-            // for something of its own thus ends as quietly as run() would have it end.
-            throw CancelledError(std::string("what the task waited for was destroyed: ") + what_);
+        if (late) {
+            throw_cancelled();
         }
-        break;
+        // As when a future is cancelled that a task awaits. A task that main() leaves waiting
+        // for something of its own thus ends as quietly as run() would have it end.
+        throw CancelledError(std::string("what the task waited for was destroyed: ") + what_);
     default:
         break;
     }
@@ -78,13 +78,15 @@ void WaitList::orphan(List<QueuedWaiter>& waiters) noexcept {
 
 void WaitList::revoke_last() noexcept {
     QueuedWaiter& waiter = granted_.back();
-    if (!waiter.task_->unwake()) {
-        return; // it resumes with a cancellation, and takes nothing
-    }
     waiter.unlink();
     --granted_count_;
-    waiter.phase_ = QueuedWaiter::Phase::waiting;
-    waiting_.push_front(waiter);
+    if (waiter.task_->unwake()) {
+        waiter.phase_ = QueuedWaiter::Phase::waiting;
+        waiting_.push_front(waiter);
+    } else {
+        // Its task resumes because of a cancellation; as if that had come while it stood in line.
+        waiter.phase_ = QueuedWaiter::Phase::cancelled;
+    }
 }
 
 } // namespace muster::detail

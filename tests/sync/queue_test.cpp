@@ -309,6 +309,22 @@ CO_TEST_CASE("189. a getter that was woken before the shutdown still gets its it
     queue.task_done();
 }
 
+CO_TEST_CASE("189. who comes after a shutdown, behind getters that were woken, is told, too") {
+    Queue<int> queue;
+    const auto getter = [&]() -> Coro<int> { co_return co_await queue.get(); };
+    const Task<int> one = create_task(getter);
+    const Task<int> two = create_task(getter);
+    co_await turns();
+    const Task<int> three = create_task(getter);
+    queue.put_nowait(7);
+    queue.shutdown();
+    // The third runs before the two that wait resume.
+    co_await turns(3);
+    CHECK(outcome(one) == "value");
+    CHECK(outcome(two) == "queue is shut down");
+    CHECK(outcome(three) == "queue is shut down");
+}
+
 CO_TEST_CASE("191. shutdown(immediate) with one item got already: join waits for its task_done") {
     Queue<int> queue;
     queue.put_nowait(1);

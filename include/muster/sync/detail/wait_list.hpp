@@ -49,7 +49,8 @@ protected:
         cancelled, ///< cancelled in line: throw
     };
 
-    /// At resumption, ends the wait. Throws CancelledError when what was waited for is gone.
+    /// At resumption, ends the wait. Throws CancelledError when what was waited for is gone: the
+    /// list must not be touched any more.
     [[nodiscard]] Outcome leave();
 
     [[noreturn]] void throw_cancelled() const { task_->throw_cancelled(); }
@@ -93,7 +94,8 @@ public:
         }
     }
 
-    /// Takes the latest grant back: its task goes on waiting, as the first in line.
+    /// Takes the latest grant back: its task goes on waiting, as the first in line, or leaves if
+    /// it was cancelled since. Only when there is a grant.
     void revoke_last() noexcept;
 
     /// In debug mode throws RuntimeError when tasks of another thread's loop stand in line.
