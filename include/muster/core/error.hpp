@@ -61,6 +61,12 @@ public:
     QueueShutDown() : Error("queue is shut down") {}
 };
 
+/// The barrier was aborted, or reset while tasks waited at it (asyncio.BrokenBarrierError).
+class BrokenBarrierError : public RuntimeError {
+public:
+    using RuntimeError::RuntimeError;
+};
+
 /// An executor's worker could not be initialised (concurrent.futures.BrokenExecutor).
 class BrokenExecutor : public RuntimeError {
 public:
