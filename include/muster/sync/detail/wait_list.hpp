@@ -116,10 +116,12 @@ private:
         waiter.task_->wake();
     }
 
+    void dismiss(QueuedWaiter& waiter) noexcept;
     void orphan(List<QueuedWaiter>& waiters) noexcept;
 
     List<QueuedWaiter> waiting_;
     List<QueuedWaiter> granted_;
+    List<QueuedWaiter> leaving_; // cancelled in line, not resumed since
     std::size_t granted_count_ = 0;
 };
 
