@@ -52,6 +52,42 @@ CO_TEST_CASE("181. a getter cancelled after it was woken hands its item to the n
     CHECK(second.result() == 1);
 }
 
+CO_TEST_CASE("181. one of many getters cancelled after items were put for them loses none") {
+    Queue<int> queue;
+    const Task<int> first = create_task(get(queue));
+    const Task<int> second = create_task(get(queue));
+    const Task<int> third = create_task(get(queue));
+    co_await turns();
+    queue.put_nowait(1);
+    queue.put_nowait(2);
+    first.cancel();
+    co_await third;
+    CHECK(outcome(first) == "cancelled");
+    REQUIRE(outcome(second) == "value");
+    CHECK(second.result() + third.result() == 3);
+    CHECK(queue.empty());
+}
+
+CO_TEST_CASE("183. a putter in the middle of the line is cancelled, the others put their items") {
+    Queue<int> queue(1);
+    const Task<> first = create_task(put(queue, 1));
+    const Task<> second = create_task(put(queue, 2));
+    const Task<> third = create_task(put(queue, 3));
+    const Task<> fourth = create_task(put(queue, 4));
+    co_await turns();
+    CHECK(outcome(first) == "value");
+    third.cancel();
+    co_await turns();
+    CHECK(outcome(third) == "cancelled");
+    for (const int expected : {1, 2, 4}) {
+        CHECK(queue.get_nowait() == expected);
+        co_await turns();
+    }
+    CHECK(outcome(second) == "value");
+    CHECK(outcome(fourth) == "value");
+    CHECK(queue.empty());
+}
+
 CO_TEST_CASE("183. a putter cancelled after room was made for it puts nothing, the room is used") {
     Queue<int> queue(1);
     queue.put_nowait(1);
