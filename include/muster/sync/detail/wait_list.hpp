@@ -82,6 +82,13 @@ public:
 
     [[nodiscard]] bool has_waiting() const noexcept { return !waiting_.empty(); }
 
+    /// How many stand in line. Counts them: for statistics.
+    [[nodiscard]] std::size_t count_waiting() const noexcept {
+        std::size_t count = 0;
+        waiting_.for_each([&count](const QueuedWaiter&) { ++count; });
+        return count;
+    }
+
     /// The grants that were not taken yet.
     [[nodiscard]] std::size_t granted() const noexcept { return granted_count_; }
 
