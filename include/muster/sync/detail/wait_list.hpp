@@ -55,6 +55,10 @@ protected:
 
     [[noreturn]] void throw_cancelled() const { task_->throw_cancelled(); }
 
+    /// In place of throwing, when what was done can't be undone: the cancellation is kept for the
+    /// next suspension.
+    void keep_cancelled() const noexcept { task_->latch_cancel({}); }
+
 private:
     friend class WaitList;
 
@@ -91,6 +95,9 @@ public:
 
     /// The grants that were not taken yet.
     [[nodiscard]] std::size_t granted() const noexcept { return granted_count_; }
+
+    /// The first in line; only when there is one.
+    [[nodiscard]] QueuedWaiter& first() const noexcept { return waiting_.front(); }
 
     /// Wakes the first in line; only when there is one.
     void grant_first() noexcept { grant(waiting_.front()); }
