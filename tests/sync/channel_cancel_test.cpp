@@ -129,7 +129,8 @@ CO_TEST_CASE("channel: the only receiver, woken and cancelled, leaves its item i
     co_await next;
 }
 
-CO_TEST_CASE("channel: who comes before a woken receiver resumes takes the oldest item all the same") {
+CO_TEST_CASE(
+    "channel: who comes before a woken receiver resumes takes the oldest item all the same") {
     auto [sender, receiver] = make_channel<int>();
     const Task<int> first = create_task(receive(receiver));
     co_await turns();
