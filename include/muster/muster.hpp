@@ -27,7 +27,13 @@
 #include <muster/core/timeout.hpp>
 #include <muster/core/try_finally.hpp>
 #include <muster/core/wait.hpp>
+#include <muster/sync/background_tasks.hpp>
+#include <muster/sync/barrier.hpp>
+#include <muster/sync/capacity_limiter.hpp>
+#include <muster/sync/channel.hpp>
+#include <muster/sync/condition.hpp>
 #include <muster/sync/event.hpp>
 #include <muster/sync/lock.hpp>
 #include <muster/sync/queue.hpp>
+#include <muster/sync/rate_limiter.hpp>
 #include <muster/sync/semaphore.hpp>

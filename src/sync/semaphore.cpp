@@ -9,11 +9,22 @@ Semaphore::Semaphore(std::ptrdiff_t value) : value_(value) {
     }
 }
 
-void BoundedSemaphore::release() {
-    if (value() >= bound_) {
+void Semaphore::release(std::ptrdiff_t count) {
+    waiters_.check_thread();
+    if (count < 1) {
+        throw ValueError("Semaphore release count must be >= 1");
+    }
+    value_ += count;
+    while (count > 0 && wake_next()) {
+        --count;
+    }
+}
+
+void BoundedSemaphore::release(std::ptrdiff_t count) {
+    if (count > bound_ - value()) {
         throw ValueError("BoundedSemaphore released too many times");
     }
-    Semaphore::release();
+    Semaphore::release(count);
 }
 
 } // namespace muster

@@ -14,8 +14,7 @@ bool QueuedWaiter::cancel(const std::string&) noexcept {
     if (phase_ != Phase::waiting) {
         return false;
     }
-    unlink();
-    phase_ = Phase::cancelled;
+    list_->dismiss(*this);
     task_->wake();
     return true;
 }
@@ -51,13 +50,17 @@ QueuedWaiter::Outcome QueuedWaiter::leave() {
         phase_ = Phase::outside;
         return late ? Outcome::declined : Outcome::granted;
     case Phase::orphaned:
-        if (!late) {
-            // As when a future is cancelled that a task awaits. A task that main() leaves waiting
-            // for something of its own thus ends as quietly as run() would have it end.
-            throw CancelledError(std::string("what the task waited for was destroyed: ") + what_);
+        if (late) {
+            throw_cancelled();
         }
-        break;
+        // As when a future is cancelled that a task awaits. A task that main() leaves waiting
+        // for something of its own thus ends as quietly as run() would have it end.
+        throw CancelledError(std::string("what the task waited for was destroyed: ") + what_);
     default:
+        if (list_ == nullptr) {
+            throw_cancelled();
+        }
+        unlink();
         break;
     }
     return Outcome::cancelled;
@@ -66,6 +69,15 @@ QueuedWaiter::Outcome QueuedWaiter::leave() {
 WaitList::~WaitList() {
     orphan(granted_);
     orphan(waiting_);
+    while (!leaving_.empty()) {
+        leaving_.pop_front().list_ = nullptr;
+    }
+}
+
+void WaitList::dismiss(QueuedWaiter& waiter) noexcept {
+    waiter.unlink();
+    waiter.phase_ = QueuedWaiter::Phase::cancelled;
+    leaving_.push_back(waiter);
 }
 
 void WaitList::orphan(List<QueuedWaiter>& waiters) noexcept {
@@ -78,13 +90,15 @@ void WaitList::orphan(List<QueuedWaiter>& waiters) noexcept {
 
 void WaitList::revoke_last() noexcept {
     QueuedWaiter& waiter = granted_.back();
-    if (!waiter.task_->unwake()) {
-        return; // it resumes with a cancellation, and takes nothing
-    }
-    waiter.unlink();
     --granted_count_;
-    waiter.phase_ = QueuedWaiter::Phase::waiting;
-    waiting_.push_front(waiter);
+    if (waiter.task_->unwake()) {
+        waiter.unlink();
+        waiter.phase_ = QueuedWaiter::Phase::waiting;
+        waiting_.push_front(waiter);
+    } else {
+        // Its task resumes because of a cancellation; as if that had come while it stood in line.
+        dismiss(waiter);
+    }
 }
 
 } // namespace muster::detail

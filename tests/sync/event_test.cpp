@@ -67,6 +67,52 @@ CO_TEST_CASE("159. an event that is cleared right after it was set has woken all
     CHECK(order == std::vector<int>{1, 2});
 }
 
+CO_TEST_CASE("159. set, cleared and set again before they resume, an event has woken them once") {
+    Event event;
+    std::vector<int> order;
+    create_task(note(event, order, 1));
+    co_await turns();
+    event.set();
+    event.clear();
+    CHECK_FALSE(event.is_set());
+    event.set();
+    event.set();
+    CHECK(event.is_set());
+    co_await turns(2);
+    CHECK(order == std::vector<int>{1});
+}
+
+CO_TEST_CASE("159. who comes in the turn of the set is faster than those that are woken") {
+    Event event;
+    std::vector<int> order;
+    create_task(note(event, order, 1));
+    create_task(note(event, order, 2));
+    co_await turns();
+    create_task(note(event, order, 3));
+    event.set();
+    co_await turns();
+    CHECK(order == std::vector<int>{3, 1, 2});
+}
+
+CO_TEST_CASE("an event is used again and again") {
+    Event event;
+    int rounds = 0;
+    const auto waiter = [&]() -> Coro<void> {
+        for (; rounds < 3; ++rounds) {
+            co_await event.wait();
+            event.clear();
+        }
+    };
+    const Task<> task = create_task(waiter);
+    for (int round = 0; round < 3; ++round) {
+        co_await turns();
+        CHECK(rounds == round);
+        event.set();
+    }
+    co_await task;
+    CHECK_FALSE(event.is_set());
+}
+
 CO_TEST_CASE("wait_for and gather take an event's wait") {
     Event event;
     bool timed_out = false;

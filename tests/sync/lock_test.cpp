@@ -86,6 +86,48 @@ CO_TEST_CASE("157. a waiter that was chosen and then cancelled hands the lock on
     CHECK(lock.locked());
 }
 
+CO_TEST_CASE("157. a waiter cancelled in the turn of the release is passed over") {
+    Lock lock;
+    const Future<> blocker = get_running_loop().create_future<void>();
+    const auto holder = [&]() -> Coro<void> {
+        auto held = co_await lock.guard();
+        co_await blocker;
+    };
+    const auto waiter = [&]() -> Coro<void> { auto held = co_await lock.guard(); };
+    const Task<> first = create_task(holder);
+    const Task<> second = create_task(waiter);
+    const Task<> third = create_task(waiter);
+    co_await turns();
+    blocker.set_result();
+    second.cancel();
+    co_await turns();
+    CHECK(outcome(first) == "value");
+    CHECK(outcome(second) == "cancelled");
+    CHECK_FALSE(lock.locked());
+    co_await third;
+    CHECK_FALSE(lock.locked());
+}
+
+CO_TEST_CASE("157. a waiter cancelled, then a release: one task gets the lock, not two") {
+    Lock lock;
+    std::vector<int> order;
+    co_await lock.acquire();
+    const Task<> first = create_task(take(lock, order, 1));
+    const Task<> second = create_task(take(lock, order, 2));
+    const Task<> third = create_task(take(lock, order, 3));
+    co_await turns();
+    const auto trigger = [&] {
+        first.cancel();
+        lock.release();
+    };
+    get_running_loop().call_soon(trigger);
+    co_await turns(3);
+    CHECK(outcome(first) == "cancelled");
+    CHECK(outcome(second) == "value");
+    CHECK(outcome(third) == "pending");
+    CHECK(order == std::vector<int>{2});
+}
+
 CO_TEST_CASE("a released lock belongs to the task that was woken, not to one that comes faster") {
     Lock lock;
     std::vector<int> order;

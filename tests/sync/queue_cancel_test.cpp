@@ -52,6 +52,42 @@ CO_TEST_CASE("181. a getter cancelled after it was woken hands its item to the n
     CHECK(second.result() == 1);
 }
 
+CO_TEST_CASE("181. one of many getters cancelled after items were put for them loses none") {
+    Queue<int> queue;
+    const Task<int> first = create_task(get(queue));
+    const Task<int> second = create_task(get(queue));
+    const Task<int> third = create_task(get(queue));
+    co_await turns();
+    queue.put_nowait(1);
+    queue.put_nowait(2);
+    first.cancel();
+    co_await third;
+    CHECK(outcome(first) == "cancelled");
+    REQUIRE(outcome(second) == "value");
+    CHECK(second.result() + third.result() == 3);
+    CHECK(queue.empty());
+}
+
+CO_TEST_CASE("183. a putter in the middle of the line is cancelled, the others put their items") {
+    Queue<int> queue(1);
+    const Task<> first = create_task(put(queue, 1));
+    const Task<> second = create_task(put(queue, 2));
+    const Task<> third = create_task(put(queue, 3));
+    const Task<> fourth = create_task(put(queue, 4));
+    co_await turns();
+    CHECK(outcome(first) == "value");
+    third.cancel();
+    co_await turns();
+    CHECK(outcome(third) == "cancelled");
+    for (const int expected : {1, 2, 4}) {
+        CHECK(queue.get_nowait() == expected);
+        co_await turns();
+    }
+    CHECK(outcome(second) == "value");
+    CHECK(outcome(fourth) == "value");
+    CHECK(queue.empty());
+}
+
 CO_TEST_CASE("183. a putter cancelled after room was made for it puts nothing, the room is used") {
     Queue<int> queue(1);
     queue.put_nowait(1);
@@ -190,6 +226,60 @@ CO_TEST_CASE("queue: its item taken by get_nowait, then cancelled, a getter leav
     CHECK(outcome(first) == "cancelled");
     REQUIRE(outcome(second) == "value");
     CHECK(second.result() == 2);
+}
+
+CO_TEST_CASE(
+    "queue: woken and cancelled, it alone loses its item to get_nowait, not one before it") {
+    Queue<int> queue;
+    const Task<int> first = create_task(get(queue));
+    const Task<int> second = create_task(get(queue));
+    co_await turns();
+    queue.put_nowait(1);
+    queue.put_nowait(2);
+    second.cancel();
+    CHECK(queue.get_nowait() == 1);
+    CHECK(queue.get_nowait() == 2);
+    co_await turns();
+    CHECK(outcome(first) == "pending");
+    CHECK(outcome(second) == "cancelled");
+    queue.put_nowait(3);
+    co_await turns();
+    REQUIRE(outcome(first) == "value");
+    CHECK(first.result() == 3);
+}
+
+CO_TEST_CASE(
+    "queue: woken, cancelled, its item taken, then uncancelled: it is cancelled all the same") {
+    Queue<int> queue;
+    const Task<int> getting = create_task(get(queue));
+    co_await turns();
+    queue.put_nowait(1);
+    getting.cancel();
+    CHECK(queue.get_nowait() == 1);
+    getting.uncancel();
+    co_await turns();
+    CHECK(outcome(getting) == "cancelled");
+}
+
+CO_TEST_CASE("queue: room kept for a putter that was cancelled is what put_nowait takes first") {
+    Queue<int> queue(2);
+    queue.put_nowait(1);
+    queue.put_nowait(2);
+    const Task<> first = create_task(put(queue, 3));
+    const Task<> second = create_task(put(queue, 4));
+    co_await turns();
+    CHECK(queue.get_nowait() == 1);
+    CHECK(queue.get_nowait() == 2);
+    second.cancel();
+    queue.put_nowait(5);
+    queue.put_nowait(6);
+    co_await turns();
+    CHECK(outcome(first) == "pending");
+    CHECK(outcome(second) == "cancelled");
+    CHECK(queue.qsize() == 2);
+    CHECK(queue.get_nowait() == 5);
+    co_await turns();
+    CHECK(outcome(first) == "value");
 }
 
 CO_TEST_CASE("queue: a getter that yields although an item is ready and is cancelled takes none") {

@@ -123,6 +123,43 @@ CO_TEST_CASE("getters are served in the order they came") {
     CHECK(got == std::vector<std::pair<int, int>>{{1, 10}, {2, 20}, {3, 30}, {4, 40}});
 }
 
+CO_TEST_CASE("a full queue stops its putter until an item is got") {
+    Queue<int> queue(2);
+    std::vector<int> put;
+    const auto putter = [&]() -> Coro<void> {
+        for (int item = 0; item < 3; ++item) {
+            co_await queue.put(item);
+            put.push_back(item);
+        }
+    };
+    const Task<> task = create_task(putter);
+    co_await turns(2);
+    CHECK(put == std::vector<int>{0, 1});
+    CHECK(queue.get_nowait() == 0);
+    co_await turns();
+    CHECK(put == std::vector<int>{0, 1, 2});
+    CHECK(queue.get_nowait() == 1);
+    CHECK(queue.get_nowait() == 2);
+    CHECK(outcome(task) == "value");
+}
+
+CO_TEST_CASE("several items got at once make room for as many putters") {
+    Queue<int> queue(2);
+    const auto putter = [&](int item) -> Coro<void> { co_await queue.put(item); };
+    std::vector<Task<>> tasks;
+    for (int item = 0; item < 4; ++item) {
+        tasks.push_back(create_task(putter, item));
+    }
+    co_await turns();
+    CHECK(queue.get_nowait() == 0);
+    CHECK(queue.get_nowait() == 1);
+    co_await turns();
+    for (const Task<>& task : tasks) {
+        CHECK(outcome(task) == "value");
+    }
+    CHECK(queue.qsize() == 2);
+}
+
 CO_TEST_CASE("putters are served in the order they came") {
     Queue<int> queue(1);
     queue.put_nowait(0);
@@ -274,6 +311,53 @@ CO_TEST_CASE("189. shutdown: who waits to put gets QueueShutDown, items are stil
     CHECK(outcome(join) == "value");
 }
 
+CO_TEST_CASE("189. shutdown once more, now immediate, drops what is left and ends join") {
+    Queue<int> queue(2);
+    queue.put_nowait(1);
+    queue.put_nowait(2);
+    const auto putter = [&]() -> Coro<void> { co_await queue.put(3); };
+    const auto joiner = [&]() -> Coro<void> { co_await queue.join(); };
+    const Task<> put = create_task(putter);
+    const Task<> join = create_task(joiner);
+    co_await turns();
+    queue.shutdown();
+    co_await turns();
+    CHECK(outcome(put) == "queue is shut down");
+    CHECK(outcome(join) == "pending");
+    CHECK(queue.qsize() == 2);
+    queue.shutdown();
+    CHECK(queue.qsize() == 2);
+    queue.shutdown(true);
+    CHECK(queue.empty());
+    co_await turns();
+    CHECK(outcome(join) == "value");
+    CHECK_THROWS_AS(queue.task_done(), ValueError);
+    queue.shutdown();
+    CHECK_THROWS_AS(queue.get_nowait(), QueueShutDown);
+}
+
+CO_TEST_CASE("189. shutdown of the other queues ends waiting and joining, too") {
+    LifoQueue<int> stack(1);
+    PriorityQueue<int> heap(1);
+    const auto blocked = [](auto& queue) -> Coro<void> {
+        queue.put_nowait(1);
+        co_await queue.put(2);
+    };
+    const Task<> first = create_task(blocked, std::ref(stack));
+    const Task<> second = create_task(blocked, std::ref(heap));
+    co_await turns();
+    stack.shutdown();
+    heap.shutdown(true);
+    co_await turns();
+    CHECK(outcome(first) == "queue is shut down");
+    CHECK(outcome(second) == "queue is shut down");
+    CHECK(stack.get_nowait() == 1);
+    CHECK_THROWS_AS(heap.get_nowait(), QueueShutDown);
+    stack.task_done();
+    co_await stack.join();
+    co_await heap.join();
+}
+
 CO_TEST_CASE("189. shutdown of an empty queue wakes all getters with QueueShutDown") {
     Queue<int> queue;
     const auto getter = [&]() -> Coro<int> { co_return co_await queue.get(); };
@@ -307,6 +391,22 @@ CO_TEST_CASE("189. a getter that was woken before the shutdown still gets its it
     CHECK(outcome(one) == "value");
     CHECK(outcome(two) == "queue is shut down");
     queue.task_done();
+}
+
+CO_TEST_CASE("189. who comes after a shutdown, behind getters that were woken, is told, too") {
+    Queue<int> queue;
+    const auto getter = [&]() -> Coro<int> { co_return co_await queue.get(); };
+    const Task<int> one = create_task(getter);
+    const Task<int> two = create_task(getter);
+    co_await turns();
+    const Task<int> three = create_task(getter);
+    queue.put_nowait(7);
+    queue.shutdown();
+    // The third runs before the two that wait resume.
+    co_await turns(3);
+    CHECK(outcome(one) == "value");
+    CHECK(outcome(two) == "queue is shut down");
+    CHECK(outcome(three) == "queue is shut down");
 }
 
 CO_TEST_CASE("191. shutdown(immediate) with one item got already: join waits for its task_done") {

@@ -54,6 +54,38 @@ CO_TEST_CASE("a bounded semaphore is not released more often than acquired") {
     CHECK_THROWS_AS(BoundedSemaphore(-1), ValueError);
 }
 
+CO_TEST_CASE("release gives several permits back at once, and wakes as many") {
+    Semaphore semaphore(0);
+    CHECK(semaphore.locked());
+    std::vector<int> order;
+    for (int id = 1; id <= 3; ++id) {
+        create_task(take(semaphore, order, id));
+    }
+    co_await turns();
+    semaphore.release(2);
+    CHECK(semaphore.value() == 0);
+    co_await turns();
+    CHECK(order == std::vector<int>{1, 2});
+    semaphore.release(5);
+    CHECK(semaphore.value() == 4);
+    co_await turns();
+    CHECK(order == std::vector<int>{1, 2, 3});
+    CHECK_THROWS_AS(semaphore.release(0), ValueError);
+    CHECK_THROWS_AS(semaphore.release(-1), ValueError);
+    CHECK(semaphore.value() == 4);
+}
+
+CO_TEST_CASE("a bounded semaphore takes all of several permits back or none") {
+    BoundedSemaphore semaphore(3);
+    co_await semaphore.acquire();
+    co_await semaphore.acquire();
+    CHECK_THROWS_AS(semaphore.release(3), ValueError);
+    CHECK_THROWS_AS(semaphore.release(0), ValueError);
+    CHECK(semaphore.value() == 1);
+    semaphore.release(2);
+    CHECK(semaphore.value() == 3);
+}
+
 CO_TEST_CASE("a semaphore bounds how many run at once") {
     Semaphore semaphore(3);
     int running = 0;
@@ -92,6 +124,85 @@ CO_TEST_CASE("171. a task that releases and acquires again goes behind those tha
     CHECK(order == std::vector<int>{1, 2, 3, 4});
 }
 
+CO_TEST_CASE("171. tasks that hold a permit for a while take turns") {
+    Semaphore semaphore(1);
+    std::vector<int> order;
+    const auto twice = [&](int id) -> Coro<void> {
+        for (int round = 0; round < 2; ++round) {
+            co_await take(semaphore, order, id);
+            co_await async_sleep(10ms);
+            semaphore.release();
+        }
+    };
+    co_await gather(create_task(twice, 1), create_task(twice, 2), create_task(twice, 3));
+    CHECK(order == std::vector<int>{1, 2, 3, 1, 2, 3});
+}
+
+CO_TEST_CASE("171. more permits than waiters: who comes in the same turn goes behind the waiters") {
+    Semaphore semaphore(1);
+    std::vector<int> order;
+    const auto again = [&](int first, int second) -> Coro<void> {
+        co_await take(semaphore, order, first);
+        semaphore.release();
+        co_await take(semaphore, order, second);
+    };
+    const Task<> one = create_task(take(semaphore, order, 1));
+    const Task<> two = create_task(again, 2, 4);
+    const Task<> three = create_task(take(semaphore, order, 3));
+    co_await turns();
+    CHECK(order == std::vector<int>{1});
+    semaphore.release();
+    semaphore.release();
+    co_await gather(one, two, three);
+    CHECK(order == std::vector<int>{1, 2, 3, 4});
+}
+
+CO_TEST_CASE("171. one that gets its permit wakes all that stood behind it with permits left") {
+    Semaphore semaphore(0);
+    std::vector<int> order;
+    const auto first = [&]() -> Coro<void> {
+        co_await take(semaphore, order, 1);
+        CHECK(semaphore.value() == 0); // the others have been woken
+        const auto last = [&order]() -> Coro<void> {
+            order.push_back(4);
+            co_return;
+        };
+        create_task(last);
+    };
+    const auto second = [&]() -> Coro<void> {
+        semaphore.release();
+        semaphore.release();
+        semaphore.release();
+        CHECK(semaphore.value() == 2);
+        CHECK(semaphore.locked()); // the first has not resumed
+        co_await take(semaphore, order, 2);
+    };
+    create_task(first);
+    create_task(second);
+    create_task(take(semaphore, order, 3));
+    co_await turns();
+    CHECK(semaphore.value() == 2);
+    co_await turns(3);
+    CHECK(order == std::vector<int>{1, 2, 3, 4});
+}
+
+CO_TEST_CASE("173. a waiter that left a turn before the releases does not count") {
+    Semaphore semaphore(0);
+    std::vector<int> order;
+    std::vector<Task<>> tasks;
+    for (int id = 1; id <= 3; ++id) {
+        tasks.push_back(create_task(take(semaphore, order, id)));
+    }
+    co_await turns();
+    tasks[0].cancel();
+    co_await turns();
+    semaphore.release();
+    semaphore.release();
+    co_await turns();
+    CHECK(order == std::vector<int>{2, 3});
+    CHECK(semaphore.value() == 0);
+}
+
 CO_TEST_CASE("173. waiters that were cancelled do not use up a release") {
     Semaphore semaphore(0);
     std::vector<int> order;
@@ -124,6 +235,47 @@ CO_TEST_CASE("175. a waiter cancelled in the turn it was woken in gives its perm
     CHECK(semaphore.value() == 1);
     co_await semaphore.acquire();
     CHECK(semaphore.value() == 0);
+}
+
+CO_TEST_CASE("175. the holder cancels the one that waits, then releases: the permit is free") {
+    Semaphore semaphore(1);
+    bool reached = false;
+    Task<> second;
+    const auto holder = [&]() -> Coro<void> {
+        auto held = co_await semaphore.guard();
+        co_await turns();
+        second.cancel();
+    };
+    const auto waiter = [&]() -> Coro<void> {
+        auto held = co_await semaphore.guard();
+        reached = true;
+    };
+    const Task<> first = create_task(holder);
+    second = create_task(waiter);
+    co_await turns(3);
+    CHECK(outcome(first) == "value");
+    CHECK(outcome(second) == "cancelled");
+    CHECK_FALSE(reached);
+    co_await wait_for(semaphore.acquire(), 1s);
+}
+
+CO_TEST_CASE("175. the first of two cancelled in the turn it was woken in, the permit is kept on") {
+    Semaphore semaphore(0);
+    std::vector<int> order;
+    const Task<> first = create_task(take(semaphore, order, 1));
+    const Task<> second = create_task(take(semaphore, order, 2));
+    const Task<> third = create_task(take(semaphore, order, 3));
+    co_await turns();
+    semaphore.release();
+    first.cancel();
+    semaphore.release();
+    second.cancel();
+    co_await turns(2);
+    CHECK(outcome(first) == "cancelled");
+    CHECK(outcome(second) == "cancelled");
+    CHECK(outcome(third) == "value");
+    CHECK(semaphore.value() == 1);
+    CHECK_FALSE(semaphore.locked());
 }
 
 CO_TEST_CASE("several releases at once wake as many") {

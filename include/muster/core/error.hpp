@@ -67,6 +67,24 @@ public:
     QueueShutDown() : Error("queue is shut down") {}
 };
 
+/// An item was sent to a channel that nobody receives from any more (anyio.BrokenResourceError).
+class BrokenResourceError : public Error {
+public:
+    BrokenResourceError() : Error("all receivers of the channel are closed") {}
+};
+
+/// An end of a channel was used after its close() (anyio.ClosedResourceError).
+class ClosedResourceError : public Error {
+public:
+    ClosedResourceError() : Error("this end of the channel is closed") {}
+};
+
+/// The barrier was aborted, or reset while tasks waited at it (asyncio.BrokenBarrierError).
+class BrokenBarrierError : public RuntimeError {
+public:
+    using RuntimeError::RuntimeError;
+};
+
 /// An executor's worker could not be initialised (concurrent.futures.BrokenExecutor).
 class BrokenExecutor : public RuntimeError {
 public:

@@ -1,9 +1,7 @@
 #pragma once
 
+#include <muster/sync/detail/line_awaiter.hpp>
 #include <muster/sync/detail/wait_list.hpp>
-
-#include <concepts>
-#include <coroutine>
 
 namespace muster {
 
@@ -11,22 +9,11 @@ class Event;
 
 namespace detail {
 
-class EventAwaiter final : public QueuedWaiter {
+class EventAwaiter final : public LineAwaiter {
 public:
     EventAwaiter(Event& event, const char* what) noexcept;
 
     [[nodiscard]] bool await_ready() const noexcept;
-
-    template <std::derived_from<PromiseBase> Promise>
-    void await_suspend(std::coroutine_handle<Promise> handle) {
-        wait(handle.promise());
-    }
-
-    void await_resume() {
-        if (waited() && leave() != Outcome::granted) {
-            throw_cancelled();
-        }
-    }
 
 private:
     const Event& event_;
@@ -76,7 +63,7 @@ private:
 };
 
 inline detail::EventAwaiter::EventAwaiter(Event& event, const char* what) noexcept
-    : QueuedWaiter(event.waiters_, what), event_(event) {}
+    : LineAwaiter(event.waiters_, what), event_(event) {}
 
 inline bool detail::EventAwaiter::await_ready() const noexcept { return event_.is_set(); }
 

@@ -6,6 +6,11 @@
 
 namespace muster {
 
+namespace detail {
+class ConditionAwaiter;
+class ReacquireAwaiter;
+} // namespace detail
+
 /// Lets one task at a time through, in the order they came (asyncio.Lock). Not for threads. Not
 /// recursive: a task that acquires it twice waits for itself.
 class Lock {
@@ -45,6 +50,8 @@ public:
 private:
     friend Guard;
     friend class detail::AcquireAwaiter<Lock>;
+    friend class detail::ConditionAwaiter;
+    friend class detail::ReacquireAwaiter;
 
     static constexpr const char* what = "lock";
 

@@ -40,11 +40,10 @@ public:
         return true;
     }
 
-    /// Gives a permit back, or one more: a Semaphore has no upper bound, BoundedSemaphore has.
-    void release() {
-        waiters_.check_thread();
-        release_held();
-    }
+    /// Gives `count` permits back, or more than were taken: a Semaphore has no upper bound,
+    /// BoundedSemaphore has. Throws ValueError when `count` is less than one (threading.Semaphore
+    /// has the count).
+    void release(std::ptrdiff_t count = 1);
 
     /// Whether acquire() would wait.
     [[nodiscard]] bool locked() const noexcept { return value_ == 0 || !waiters_.idle(); }
@@ -100,8 +99,8 @@ public:
     /// Throws ValueError for a negative value.
     explicit BoundedSemaphore(std::ptrdiff_t value = 1) : Semaphore(value), bound_(value) {}
 
-    /// Throws ValueError when no permit is out.
-    void release();
+    /// Throws ValueError when fewer permits are out; none is given back then.
+    void release(std::ptrdiff_t count = 1);
 
 private:
     std::ptrdiff_t bound_;

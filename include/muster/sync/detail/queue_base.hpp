@@ -79,7 +79,11 @@ protected:
     void item_removed() noexcept {
         --size_;
         wake_putters();
-        if (getters_.granted() > size_ && !shut_down_) {
+        if (shut_down_) {
+            if (size_ == 0) {
+                getters_.grant_all(); // who stood behind others that were to have the last items
+            }
+        } else if (getters_.granted() > size_) {
             getters_.revoke_last(); // get_nowait() took the item that was kept for it
         }
     }

@@ -49,10 +49,15 @@ protected:
         cancelled, ///< cancelled in line: throw
     };
 
-    /// At resumption, ends the wait. Throws CancelledError when what was waited for is gone.
+    /// At resumption, ends the wait. Throws CancelledError when what was waited for is gone: the
+    /// list must not be touched any more.
     [[nodiscard]] Outcome leave();
 
     [[noreturn]] void throw_cancelled() const { task_->throw_cancelled(); }
+
+    /// In place of throwing, when what was done can't be undone: the cancellation is kept for the
+    /// next suspension.
+    void keep_cancelled() const noexcept { task_->latch_cancel({}); }
 
 private:
     friend class WaitList;
@@ -81,8 +86,18 @@ public:
 
     [[nodiscard]] bool has_waiting() const noexcept { return !waiting_.empty(); }
 
+    /// How many stand in line. Counts them: for statistics.
+    [[nodiscard]] std::size_t count_waiting() const noexcept {
+        std::size_t count = 0;
+        waiting_.for_each([&count](const QueuedWaiter&) { ++count; });
+        return count;
+    }
+
     /// The grants that were not taken yet.
     [[nodiscard]] std::size_t granted() const noexcept { return granted_count_; }
+
+    /// The first in line; only when there is one.
+    [[nodiscard]] QueuedWaiter& first() const noexcept { return waiting_.front(); }
 
     /// Wakes the first in line; only when there is one.
     void grant_first() noexcept { grant(waiting_.front()); }
@@ -93,7 +108,8 @@ public:
         }
     }
 
-    /// Takes the latest grant back: its task goes on waiting, as the first in line.
+    /// Takes the latest grant back: its task goes on waiting, as the first in line, or leaves if
+    /// it was cancelled since. Only when there is a grant.
     void revoke_last() noexcept;
 
     /// In debug mode throws RuntimeError when tasks of another thread's loop stand in line.
@@ -114,10 +130,12 @@ private:
         waiter.task_->wake();
     }
 
+    void dismiss(QueuedWaiter& waiter) noexcept;
     void orphan(List<QueuedWaiter>& waiters) noexcept;
 
     List<QueuedWaiter> waiting_;
     List<QueuedWaiter> granted_;
+    List<QueuedWaiter> leaving_; // cancelled in line, not resumed since
     std::size_t granted_count_ = 0;
 };
 
