@@ -110,6 +110,10 @@ private:
 /// What timeout() gives: movable, so that gather() and wait_for() can take it. Awaited once.
 template <class Deadline, class F>
 class [[nodiscard("timeout() does nothing until it is awaited")]] TimeoutBlock {
+    static_assert(std::is_invocable_v<F&> || std::is_invocable_v<F&, Timeout&>,
+                  "timeout() takes a function that gives a Coro: it is called with nothing or with "
+                  "a Timeout&");
+
 public:
     template <class U>
     TimeoutBlock(Deadline deadline, U&& function)
