@@ -1,4 +1,4 @@
-// expect: as_completed.. takes Tasks and Futures: write create_task
+// expect: as_completed.. takes a range of Task or Future: it starts nothing
 #include <muster/muster.hpp>
 
 #include <utility>

@@ -1,4 +1,4 @@
-// expect: shield.. takes a Task, or a function and its arguments
+// expect: shield.. takes a Task or Future, or a function and its arguments
 #include <muster/muster.hpp>
 
 using namespace muster;

@@ -1,4 +1,4 @@
-// expect: wait.. takes Tasks and Futures: write create_task
+// expect: wait.. takes a range of Task, Future or AnyTask: it starts nothing
 #include <muster/muster.hpp>
 
 #include <utility>
