@@ -65,7 +65,7 @@ Coro<> expects(A awaitable, Probe probe) {
     }
 }
 
-Future<Probe> set_later(Probe probe) {
+Future<Probe> set_later(const Probe& probe) {
     const Future<Probe> future = get_running_loop().create_future<Probe>();
     get_running_loop().call_later(1s, [future, probe] {
         if (!future.done()) {
@@ -90,7 +90,10 @@ const std::vector<Scenario> scenarios = {
      }},
     {"task of a function", [](Probe probe) -> Coro<> { co_await create_task(pause, probe); }},
     {"task started eagerly",
-     [](Probe probe) -> Coro<> { co_await create_task({.eager_start = true}, pause, probe); }},
+     [](Probe probe) -> Coro<> {
+         const Task<> task = create_task({.eager_start = true}, pause, probe);
+         co_await task;
+     }},
     {"task that nobody awaits",
      [](Probe probe) -> Coro<> {
          create_task(forever(probe));

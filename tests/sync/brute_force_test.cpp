@@ -46,7 +46,7 @@ Coro<> waits(Event& event, Probe probe) {
 }
 
 template <class Q>
-Coro<> puts(Q& queue, int count, Probe probe) {
+Coro<> produces(Q& queue, int count, Probe probe) {
     for (int i = 0; i < count; ++i) {
         co_await queue.put(probe);
         probe.ran();
@@ -54,7 +54,7 @@ Coro<> puts(Q& queue, int count, Probe probe) {
 }
 
 template <class Q>
-Coro<> gets(Q& queue, int count, Probe probe) {
+Coro<> consumes(Q& queue, int count, Probe probe) {
     for (int i = 0; i < count; ++i) {
         const Probe got = co_await queue.get();
         got.ran();
@@ -121,39 +121,42 @@ const std::vector<Scenario> scenarios = {
     {"queue get",
      [](Probe probe) -> Coro<> {
          Queue<Probe> queue;
-         co_await gather(gets(queue, 2, probe), gets(queue, 1, probe), puts(queue, 3, probe));
+         co_await gather(consumes(queue, 2, probe), consumes(queue, 1, probe),
+                         produces(queue, 3, probe));
      }},
     {"queue put",
      [](Probe probe) -> Coro<> {
          Queue<Probe> queue(1);
-         co_await gather(puts(queue, 2, probe), puts(queue, 2, probe), gets(queue, 4, probe));
+         co_await gather(produces(queue, 2, probe), produces(queue, 2, probe),
+                         consumes(queue, 4, probe));
      }},
     {"queue join",
      [](Probe probe) -> Coro<> {
          Queue<Probe> queue;
-         co_await gather(puts(queue, 2, probe), joins(queue, probe), gets(queue, 2, probe));
+         co_await gather(produces(queue, 2, probe), joins(queue, probe), consumes(queue, 2, probe));
      }},
     {"queue shutdown",
      [](Probe probe) -> Coro<> {
          Queue<Probe> queue(1);
-         co_await gather(until_shut_down(puts(queue, 3, probe), probe), shuts_down(queue, false));
-         co_await until_shut_down(gets(queue, 2, probe), probe);
+         co_await gather(until_shut_down(produces(queue, 3, probe), probe),
+                         shuts_down(queue, false));
+         co_await until_shut_down(consumes(queue, 2, probe), probe);
      }},
     {"queue shutdown at once",
      [](Probe probe) -> Coro<> {
          Queue<Probe> queue(1);
-         co_await gather(until_shut_down(puts(queue, 3, probe), probe), joins(queue, probe),
+         co_await gather(until_shut_down(produces(queue, 3, probe), probe), joins(queue, probe),
                          shuts_down(queue, true));
      }},
     {"priority queue",
      [](Probe probe) -> Coro<> {
          PriorityQueue<Probe, Equal> queue(1);
-         co_await gather(puts(queue, 2, probe), gets(queue, 2, probe));
+         co_await gather(produces(queue, 2, probe), consumes(queue, 2, probe));
      }},
     {"last in, first out queue",
      [](Probe probe) -> Coro<> {
          LifoQueue<Probe> queue(1);
-         co_await gather(puts(queue, 2, probe), gets(queue, 2, probe));
+         co_await gather(produces(queue, 2, probe), consumes(queue, 2, probe));
      }},
 };
 
