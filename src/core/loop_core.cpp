@@ -4,6 +4,8 @@
 
 #include <unistd.h>
 
+#include <algorithm>
+#include <cstdint>
 #include <utility>
 
 namespace muster {
@@ -13,7 +15,7 @@ namespace {
 
 // Resumptions in one drain, after which the io_context gets a turn: enough that its cost does not
 // count, few enough that sockets are served within a fraction of a millisecond.
-constexpr int drain_budget = 2048;
+constexpr std::uint64_t drain_budget = 2048;
 
 constinit thread_local LoopCore* running_loop = nullptr;
 
@@ -91,7 +93,8 @@ void LoopCore::drain() noexcept {
     const Running running(*this);
     draining_ = true;
     drain_requested_ = true;
-    int budget = drain_budget;
+    const std::uint64_t granted = std::min(drain_budget, steps_left_);
+    std::uint64_t budget = granted;
     while (budget > 0) {
         if (turn_.empty()) {
             if (inbox_filled_.load(std::memory_order_acquire)) {
@@ -114,7 +117,8 @@ void LoopCore::drain() noexcept {
         }
     }
     draining_ = false;
-    if (stopping_ && turn_.empty()) {
+    steps_left_ -= granted - budget;
+    if ((stopping_ && turn_.empty()) || steps_left_ == 0) {
         drain_requested_ = false;
         driver_.stop();
     } else if (has_ready()) {

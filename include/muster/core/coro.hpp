@@ -186,6 +186,10 @@ public:
     using promise_type = detail::CoroPromise<T>;
     using value_type = T;
 
+    // Compilers show these lines where a Coro is copied.
+    Coro(const Coro&) = delete;            // a Coro is not copied: write std::move(coro)
+    Coro& operator=(const Coro&) = delete; // a Coro is not copied: write std::move(coro)
+
     Coro(Coro&& other) noexcept : promise_(std::exchange(other.promise_, nullptr)) {}
 
     Coro& operator=(Coro&& other) noexcept {

@@ -128,7 +128,13 @@ public:
     T await_resume() { return std::move(target_).result(); }
 
     // Taken when the call has not begun; otherwise it stays with the task until the thread ends.
-    bool cancel(const std::string&) noexcept override { return source_.cancel(); }
+    bool cancel(const std::string& message) noexcept override {
+        if (!source_.cancel()) {
+            return false;
+        }
+        static_cast<void>(FutureWait::cancel(message)); // the message does not go by the thread
+        return true;
+    }
 
     [[nodiscard]] std::string describe() const override { return "thread"; }
 

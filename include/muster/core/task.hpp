@@ -241,6 +241,12 @@ Future<T> ensure_future(Future<T> future) noexcept {
     return future;
 }
 
+// Compilers show this line where create_task() is given something else.
+template <class F, class... Args>
+    requires(!Awaitable<std::decay_t<F>> &&
+             !detail::CoroFunction<std::decay_t<F>&, std::unwrap_ref_decay_t<Args>...>)
+void create_task(F&&, Args&&...) = delete; // it takes a Coro, or a function that gives one
+
 /// The task that runs now; empty in plain callbacks and where no loop runs.
 [[nodiscard]] AnyTask current_task() noexcept;
 

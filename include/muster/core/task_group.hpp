@@ -248,6 +248,10 @@ private:
 /// What task_group() gives: movable, so that gather() and wait_for() can take it. Awaited once.
 template <class F>
 class [[nodiscard("task_group() does nothing until it is awaited")]] TaskGroupBlock {
+    static_assert(
+        std::is_invocable_v<F&, TaskGroup&>,
+        "task_group() takes a function that gives a Coro: it is called with a TaskGroup&");
+
 public:
     template <class U>
     TaskGroupBlock(std::in_place_t, U&& function) : function_(std::forward<U>(function)) {}

@@ -142,6 +142,10 @@ private:
 /// Awaited once.
 template <class Deadline, class F, OnTimeout Policy>
 class [[nodiscard("a block with a deadline does nothing until it is awaited")]] TimeoutBlock {
+    static_assert(std::is_invocable_v<F&> || std::is_invocable_v<F&, Timeout&>,
+                  "timeout() takes a function that gives a Coro: it is called with nothing or with "
+                  "a Timeout&");
+
 public:
     template <class U>
     TimeoutBlock(Deadline deadline, U&& function)

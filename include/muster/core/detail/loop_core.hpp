@@ -10,6 +10,7 @@
 #include <chrono>
 #include <cstdint>
 #include <exception>
+#include <limits>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -147,6 +148,13 @@ public:
         return std::exchange(interrupt_, nullptr);
     }
 
+    /// For tests of what a loop leaves behind: stops after `steps` more entries of the ready list,
+    /// in the midst of a turn.
+    void stop_after(std::uint64_t steps) noexcept { steps_left_ = steps; }
+
+    /// How many are left of them.
+    [[nodiscard]] std::uint64_t steps_left() const noexcept { return steps_left_; }
+
     /// A future or finished task learns when the loop goes.
     void add_future(FutureBase& future) noexcept { futures_.push_back(future); }
 
@@ -244,7 +252,8 @@ private:
     bool stopping_ = false;
     bool closed_ = false;
     int run_depth_ = 0;
-    const int process_;                   // that made it
+    const int process_; // that made it
+    std::uint64_t steps_left_ = std::numeric_limits<std::uint64_t>::max();
     std::atomic<std::thread::id> thread_; // that runs it now; read by wrong threads, too
 };
 

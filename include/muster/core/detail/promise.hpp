@@ -80,6 +80,9 @@ decltype(auto) get_awaiter(T&& value) {
     static_assert(!(std::is_lvalue_reference_v<T> && is_coro<std::remove_cvref_t<T>>),
                   "a Coro is awaited once: write co_await std::move(coro), or make it a task with "
                   "create_task(std::move(coro)) to await it several times");
+    static_assert(!(std::is_lvalue_reference_v<T> && !HasMemberAwait<T> &&
+                    HasMemberAwait<std::remove_cvref_t<T>> && !is_coro<std::remove_cvref_t<T>>),
+                  "this is awaited once, as an rvalue: write co_await std::move(...)");
     if constexpr (HasMemberAwait<T>) {
         return std::forward<T>(value).operator co_await();
     } else if constexpr (HasFreeAwait<T>) {
