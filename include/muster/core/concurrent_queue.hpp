@@ -191,9 +191,12 @@ public:
 
     /// The queue is being destroyed: so are its items, and who waits is told.
     void orphan() noexcept {
+        {
+            const std::lock_guard lock(mutex_);
+            end_all(joiners_, Turn::orphaned);
+            unfinished_ = 0; // who asks later need not wait
+        }
         stop(true, Turn::orphaned);
-        const std::lock_guard lock(mutex_);
-        end_all(joiners_, Turn::orphaned);
     }
 
     // --- under the mutex ---
