@@ -11,14 +11,9 @@
 #include <doctest/doctest.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cstddef>
-#include <future>
 #include <latch>
 #include <memory>
-#include <optional>
-#include <set>
-#include <string>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -643,7 +638,7 @@ TEST_CASE("concurrent queue: producers and consumers in threads and on two loops
                 CHECK(queue.empty());
             }
         });
-        threads.emplace_back([&, mine = &got[static_cast<std::size_t>(2 + 3 * i)],
+        threads.emplace_back([&, mine = &got[2U + 3U * static_cast<std::size_t>(i)],
                               first = (2 + 2 * i) * stress_items] {
             start.arrive_and_wait();
             run_here([](IntQueue& queue, std::latch& produced, std::vector<int>* mine,

@@ -11,8 +11,6 @@
 #include <functional>
 #include <latch>
 #include <memory>
-#include <numeric>
-#include <string>
 #include <thread>
 #include <type_traits>
 #include <utility>
@@ -121,7 +119,7 @@ TEST_CASE("concurrent queue: equal priorities come out in the order they were pu
 
 TEST_CASE("concurrent queue: a comparison may have a state") {
     const std::vector<int> rank{2, 0, 1};
-    const auto by_rank = [&rank](int a, int b) {
+    auto by_rank = [&rank](int a, int b) {
         return rank[static_cast<std::size_t>(a)] < rank[static_cast<std::size_t>(b)];
     };
     PriorityQueue<int, decltype(by_rank)> queue(0, by_rank);
@@ -469,7 +467,7 @@ TEST_CASE("concurrent queue: many producers and consumers, with and without pati
     std::atomic<long> sum = 0;
     std::atomic<int> count = 0;
     std::vector<std::thread> threads;
-    threads.reserve(2 * producers);
+    threads.reserve(2U * producers);
     for (int producer = 0; producer < producers; ++producer) {
         threads.emplace_back([&queue, producer] {
             for (int i = 0; i < items;) {

@@ -328,7 +328,7 @@ private:
 template <class State>
 class QueuePutAwaiter final : public TaskSleeper {
 public:
-    QueuePutAwaiter(std::shared_ptr<State> queue, typename State::value_type&& item)
+    QueuePutAwaiter(const std::shared_ptr<State>& queue, typename State::value_type&& item)
         : TaskSleeper(queue, place_, "queue put") {
         place_.item = queue->hold(std::move(item));
     }
@@ -407,7 +407,7 @@ public:
     QueuePut(std::shared_ptr<State> queue, typename State::value_type&& item) noexcept
         : queue_(std::move(queue)), item_(std::move(item)) {}
 
-    QueuePutAwaiter<State> operator co_await() && { return {std::move(queue_), std::move(item_)}; }
+    QueuePutAwaiter<State> operator co_await() && { return {queue_, std::move(item_)}; }
 
 private:
     std::shared_ptr<State> queue_;
