@@ -10,8 +10,6 @@ namespace muster::concurrent::detail {
 namespace {
 
 using muster::detail::LoopCore;
-using muster::detail::LoopGate;
-using muster::detail::TaskBase;
 
 class ThreadSleeper final : public Sleeper {
 public:
@@ -91,25 +89,16 @@ void QueueBase::end_all(Line& line, Turn how) noexcept {
     }
 }
 
-/// What other threads know of a waiting task.
-struct TaskSleeper::Wakeup {
-    LoopCore* core; // only compared
-    std::shared_ptr<LoopGate> gate;
-    TaskBase* task; // for the loop's thread, null once the task does not wait any more
-};
-
 void TaskSleeper::wake() noexcept {
-    if (LoopCore::current() == wakeup_->core) {
+    // The task waits for just this, so it and its loop will be there; unless the loop is closed
+    // first: then it refuses the work, or drops it, and the task passes on what it got.
+    LoopCore& core = *task_->loop();
+    if (LoopCore::current() == &core) {
         task_->wake();
         return;
     }
-    UniqueFunction<void()> work = [wakeup = wakeup_] {
-        if (wakeup->task != nullptr) {
-            wakeup->task->wake();
-        }
-    };
-    // On a loop that is closed the task is about to be destroyed, and passes on what it got.
-    static_cast<void>(wakeup_->gate->post(work));
+    UniqueFunction<void()> work = [task = task_] { task->wake(); };
+    static_cast<void>(core.gate()->post(work));
 }
 
 bool TaskSleeper::cancel(const std::string&) noexcept {
@@ -126,15 +115,14 @@ bool TaskSleeper::cancel(const std::string&) noexcept {
 
 std::string TaskSleeper::describe() const { return what_; }
 
-void TaskSleeper::line_up(Line& line, muster::detail::PromiseBase& leaf) {
-    LoopCore& core = *leaf.task->loop();
-    wakeup_ = std::make_shared<Wakeup>(Wakeup{&core, core.gate(), leaf.task});
+void TaskSleeper::line_up(Line& line, muster::detail::PromiseBase& leaf) noexcept {
     task_ = leaf.task;
+    in_line_ = true;
     place_->line_up(line, *this);
 }
 
 bool TaskSleeper::suspend(muster::detail::PromiseBase& leaf) {
-    if (wakeup_ != nullptr) {
+    if (in_line_) {
         leaf.task->suspend(leaf, *this);
         return true;
     }
@@ -148,16 +136,11 @@ bool TaskSleeper::suspend(muster::detail::PromiseBase& leaf) {
 }
 
 Turn TaskSleeper::leave() noexcept {
-    if (wakeup_ == nullptr) {
-        return place_->turn();
-    }
-    wakeup_->task = nullptr;
-    {
+    if (std::exchange(in_line_, false)) {
         const std::lock_guard lock(queue_->mutex());
         place_->unlink();
     }
-    wakeup_.reset();
-    return place_->turn();
+    return place_->turn(); // nobody else knows the place any more
 }
 
 bool TaskSleeper::take_cancel(Turn turn) noexcept {

@@ -146,7 +146,7 @@ protected:
     [[nodiscard]] QueueBase& queue() const noexcept { return *queue_; }
 
     /// Has the task stand in `line`; under the queue's mutex.
-    void line_up(Line& line, muster::detail::PromiseBase& leaf);
+    void line_up(Line& line, muster::detail::PromiseBase& leaf) noexcept;
 
     /// Suspends the task if it stands in line, and, once in a while, if it does not; whether it did
     /// so. Not under the mutex: a cancellation that came earlier takes it.
@@ -163,13 +163,11 @@ protected:
     void check(Turn turn, bool cancelled) const;
 
 private:
-    struct Wakeup;
-
     std::shared_ptr<QueueBase> queue_;
     Place* place_;
     const char* what_;
     muster::detail::TaskBase* task_ = nullptr; // once it is suspended, or about to be
-    std::shared_ptr<Wakeup> wakeup_;           // while it stands in line, and until it resumes
+    bool in_line_ = false;                     // or has left it and not resumed yet
 };
 
 } // namespace muster::concurrent::detail
