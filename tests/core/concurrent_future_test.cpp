@@ -42,7 +42,100 @@ static_assert(std::is_same_v<decltype(std::declval<Future<int>>().result()), int
 static_assert(std::is_same_v<decltype(std::declval<Future<int&>&>().result()), int&>);
 static_assert(std::is_void_v<decltype(std::declval<Future<void>&>().result())>);
 
+/// A future in each of its states.
+struct States {
+    States() {
+        static_cast<void>(running_.set_running_or_notify_cancel());
+        cancelled.cancel();
+        cancelled_and_notified.cancel();
+        static_cast<void>(notified_.set_running_or_notify_cancel());
+        failed_.set_exception(std::out_of_range("failed"));
+        successful_.set_result(42);
+    }
+
+    States(const States&) = delete;
+    States& operator=(const States&) = delete;
+
+    ~States() {
+        pending.cancel();
+        failed.ignore_errors();
+        running_.set_result(0);
+    }
+
+private:
+    Promise<int> pending_;
+    Promise<int> running_;
+    Promise<int> cancelled_;
+    Promise<int> notified_;
+    Promise<int> failed_;
+    Promise<int> successful_;
+
+public:
+    Future<int> pending = pending_.future();
+    Future<int> running = running_.future();
+    Future<int> cancelled = cancelled_.future();
+    Future<int> cancelled_and_notified = notified_.future();
+    Future<int> failed = failed_.future();
+    Future<int> successful = successful_.future();
+};
+
 } // namespace
+
+TEST_CASE("A future says which state it is in") {
+    const States states;
+    CHECK_FALSE(states.pending.done());
+    CHECK_FALSE(states.running.done());
+    CHECK(states.cancelled.done());
+    CHECK(states.cancelled_and_notified.done());
+    CHECK(states.failed.done());
+    CHECK(states.successful.done());
+
+    CHECK_FALSE(states.pending.running());
+    CHECK(states.running.running());
+    CHECK_FALSE(states.cancelled.running());
+    CHECK_FALSE(states.cancelled_and_notified.running());
+    CHECK_FALSE(states.failed.running());
+    CHECK_FALSE(states.successful.running());
+
+    CHECK_FALSE(states.pending.cancelled());
+    CHECK_FALSE(states.running.cancelled());
+    CHECK(states.cancelled.cancelled());
+    CHECK(states.cancelled_and_notified.cancelled());
+    CHECK_FALSE(states.failed.cancelled());
+    CHECK_FALSE(states.successful.cancelled());
+}
+
+TEST_CASE("cancel() succeeds while a future is pending and once it is cancelled") {
+    const States states;
+    CHECK(states.pending.cancel());
+    CHECK(states.pending.cancelled());
+    CHECK_FALSE(states.running.cancel());
+    CHECK(states.running.running());
+    CHECK(states.cancelled.cancel());
+    CHECK(states.cancelled_and_notified.cancel());
+    CHECK(states.cancelled_and_notified.cancelled());
+    CHECK_FALSE(states.failed.cancel());
+    CHECK_FALSE(states.failed.cancelled());
+    CHECK_FALSE(states.successful.cancel());
+    CHECK(states.successful.result() == 42);
+}
+
+TEST_CASE("215. result(timeout) and exception(timeout) in each state") {
+    const States states;
+    CHECK_THROWS_AS(states.pending.result(0s), TimeoutError);
+    CHECK_THROWS_AS(states.running.result(0s), TimeoutError);
+    CHECK_THROWS_AS(states.cancelled.result(0s), CancelledError);
+    CHECK_THROWS_AS(states.cancelled_and_notified.result(0s), CancelledError);
+    CHECK_THROWS_AS(states.failed.result(0s), std::out_of_range);
+    CHECK(states.successful.result(0s) == 42);
+
+    CHECK_THROWS_AS(static_cast<void>(states.pending.exception(0s)), TimeoutError);
+    CHECK_THROWS_AS(static_cast<void>(states.running.exception(0s)), TimeoutError);
+    CHECK_THROWS_AS(static_cast<void>(states.cancelled.exception(0s)), CancelledError);
+    CHECK_THROWS_AS(static_cast<void>(states.cancelled_and_notified.exception(0s)), CancelledError);
+    CHECK_THROWS_AS(std::rethrow_exception(states.failed.exception(0s)), std::out_of_range);
+    CHECK(states.successful.exception(0s) == nullptr);
+}
 
 TEST_CASE(
     "215. result(timeout) and exception(timeout) throw TimeoutError while pending or running") {
@@ -94,6 +187,21 @@ TEST_CASE("215. A blocked result() wakes when the result is set and when the fut
     cancelled_getter.join();
     CHECK(got == "value");
     CHECK(was_cancelled);
+}
+
+TEST_CASE("215. A blocked exception() wakes when the exception is set") {
+    Promise<int> promise;
+    std::latch started(1);
+    std::exception_ptr got;
+    std::thread getter([&, future = promise.future()] {
+        started.count_down();
+        got = future.exception(60s);
+    });
+    started.wait();
+    promise.set_exception(std::out_of_range("set"));
+    getter.join();
+    REQUIRE(got != nullptr);
+    CHECK_THROWS_AS(std::rethrow_exception(got), std::out_of_range);
 }
 
 TEST_CASE("A timeout of any unit is accepted, an endless one waits, and NaN is a ValueError") {
@@ -150,6 +258,12 @@ TEST_CASE("A future takes one outcome, a second or one after cancellation is Inv
     CHECK_THROWS_AS(promise.set_exception(std::runtime_error("late")), InvalidStateError);
     CHECK_THROWS_AS(static_cast<void>(promise.future()), InvalidStateError);
     CHECK(future.result() == 1);
+
+    Promise<int> failed;
+    const Future<int> failed_future = failed.future();
+    failed.set_exception(std::out_of_range("first"));
+    CHECK_THROWS_AS(failed.set_exception(std::runtime_error("second")), InvalidStateError);
+    CHECK_THROWS_WITH_AS(failed_future.result(), "first", std::out_of_range);
 
     Promise<int> cancelled;
     cancelled.future().cancel();
@@ -248,6 +362,40 @@ TEST_CASE("Done callbacks run in order of registration on the thread that comple
         CHECK(done == future);
     });
     CHECK(callback_thread == std::this_thread::get_id());
+}
+
+TEST_CASE("A done callback sees the result, the exception, the cancellation, before and after") {
+    for (const bool before : {true, false}) {
+        std::vector<std::string> calls;
+        const auto look = [&calls](const Future<int>& done) {
+            if (done.cancelled()) {
+                calls.emplace_back("cancelled");
+            } else if (done.exception() != nullptr) {
+                calls.emplace_back("exception");
+            } else {
+                calls.push_back(std::to_string(done.result()));
+            }
+        };
+        Promise<int> result;
+        Promise<int> exception;
+        Promise<int> cancelled;
+        const std::vector futures{result.future(), exception.future(), cancelled.future()};
+        if (before) {
+            for (const Future<int>& future : futures) {
+                future.add_done_callback(look);
+            }
+        }
+        result.set_result(5);
+        exception.set_exception(std::runtime_error("test"));
+        CHECK(futures[2].cancel());
+        if (!before) {
+            CHECK(calls.empty());
+            for (const Future<int>& future : futures) {
+                future.add_done_callback(look);
+            }
+        }
+        CHECK(calls == std::vector<std::string>{"5", "exception", "cancelled"});
+    }
 }
 
 TEST_CASE("What a done callback throws is reported, and the next callbacks run") {
@@ -429,6 +577,30 @@ TEST_CASE("217. wait(FIRST_EXCEPTION) returns with the first failure, results an
               .not_done.empty());
 }
 
+TEST_CASE("217. wait(FIRST_EXCEPTION) returns at once when one has failed already") {
+    const States states;
+    const auto split =
+        wait({states.successful, states.cancelled, states.failed, states.pending, states.running},
+             {.return_when = ReturnWhen::first_exception});
+    CHECK(split.done == std::vector{states.successful, states.cancelled, states.failed});
+    CHECK(split.not_done == std::vector{states.pending, states.running});
+}
+
+TEST_CASE("217. wait() in each state") {
+    const States states;
+    const std::vector done{states.cancelled, states.cancelled_and_notified, states.failed,
+                           states.successful};
+    CHECK(wait(done).done == done);
+    std::vector all = done;
+    all.push_back(states.running);
+    const auto timed_out = wait(all, {.timeout = 1ms});
+    CHECK(timed_out.done == done);
+    CHECK(timed_out.not_done == std::vector{states.running});
+    const auto first = wait(all, {.return_when = ReturnWhen::first_completed});
+    CHECK(first.done == done);
+    CHECK(first.not_done == std::vector{states.running});
+}
+
 TEST_CASE("217. wait() collapses duplicates and takes futures of several types") {
     Promise<int> a;
     const Future<int> a_future = a.future();
@@ -500,6 +672,52 @@ TEST_CASE("as_completed() counts the unfinished futures when its timeout passes,
     CHECK_FALSE(completed.next().has_value());
     a.set_result(1); // nobody waits any more
     c_future.cancel();
+}
+
+TEST_CASE("as_completed() gives what is done already, even when its timeout is zero") {
+    const States states;
+    const std::vector futures{states.pending, states.cancelled, states.running, states.failed,
+                              states.successful};
+    for (const std::chrono::milliseconds timeout : {0ms, 1ms}) {
+        auto completed = as_completed(futures, timeout);
+        CHECK(completed.next() == states.cancelled);
+        CHECK(completed.next() == states.failed);
+        CHECK(completed.next() == states.successful);
+        CHECK_THROWS_WITH_AS(static_cast<void>(completed.next()), "2 (of 5) futures unfinished",
+                             TimeoutError);
+    }
+    CHECK_FALSE(as_completed(std::vector<Future<int>>()).next().has_value());
+}
+
+TEST_CASE("as_completed() and wait() take any range, the same future again and again, too") {
+    Promise<int> promise;
+    const Future<int> future = promise.future();
+    promise.set_result(1);
+    const auto repeat =
+        std::views::iota(0, 3) | std::views::transform([&future](int) { return future; });
+    int seen = 0;
+    for (const Future<int>& done : as_completed(repeat)) {
+        CHECK(done == future);
+        ++seen;
+    }
+    CHECK(seen == 1);
+    CHECK(wait(repeat).done == std::vector{future});
+}
+
+TEST_CASE("as_completed() keeps no future that it has given out") {
+    const auto token = std::make_shared<int>();
+    std::vector<Promise<std::shared_ptr<int>>> promises(3);
+    std::vector<Future<std::shared_ptr<int>>> futures;
+    for (const auto& promise : promises) {
+        futures.push_back(promise.future());
+    }
+    auto completed = as_completed(std::exchange(futures, {}));
+    for (auto& promise : promises) {
+        promise.set_result(token);
+        CHECK(token.use_count() == 2);
+        completed.next() = std::nullopt;
+        CHECK(token.use_count() == 1);
+    }
 }
 
 TEST_CASE("An abandoned as_completed() leaves the futures alone") {

@@ -160,6 +160,23 @@ TEST_CASE("211. There are never more than max_workers threads") {
     CHECK(pool.thread_count() == workers);
 }
 
+TEST_CASE("Threads that wait for many jobs of a pool are woken, whichever comes last") {
+    ThreadPoolExecutor pool(5);
+    for (int round = 0; round < 20; ++round) {
+        Gate gate;
+        std::vector<Future<void>> futures;
+        futures.reserve(50);
+        for (int i = 0; i < 50; ++i) {
+            futures.push_back(pool.submit([&gate] { gate.pass(); }));
+        }
+        std::thread other(
+            [&futures] { CHECK(muster::concurrent::wait(futures).not_done.empty()); });
+        gate.open();
+        CHECK(muster::concurrent::wait(futures).not_done.empty());
+        other.join();
+    }
+}
+
 TEST_CASE("211. Sequential jobs reuse one idle thread") {
     ThreadPoolExecutor pool(8);
     CHECK(pool.thread_count() == 0);
@@ -268,6 +285,15 @@ TEST_CASE(
     pool.shutdown();
     ThreadPoolExecutor unused(1);
     unused.shutdown();
+}
+
+TEST_CASE("shutdown() does not hang on a job that was cancelled right before") {
+    for (int round = 0; round < 100; ++round) {
+        ThreadPoolExecutor pool(1);
+        pool.submit([] {}).result();
+        pool.submit([] {}).cancel();
+        pool.shutdown();
+    }
 }
 
 TEST_CASE("The destructor waits for the jobs") {
@@ -557,6 +583,47 @@ TEST_CASE("209. map's timeout cancels the element it waits for, too, if that has
     CHECK(calls == 0);
 }
 
+TEST_CASE("map submits everything at once, whether its results are looked at or not") {
+    std::atomic<int> sum = 0;
+    ThreadPoolExecutor pool(2);
+    const auto results = pool.map([&sum](int i) { sum += i; }, std::views::iota(0, 10));
+    pool.shutdown();
+    CHECK(sum == 45);
+}
+
+TEST_CASE("map's results can be had after the pool was shut down, and after it is gone") {
+    auto pool = std::make_unique<ThreadPoolExecutor>(3);
+    Gate gate;
+    const auto late = [&gate](int i) {
+        gate.pass();
+        return 2 * i;
+    };
+    auto results = pool->map(late, std::views::iota(0, 5));
+    auto others = pool->map(late, std::views::iota(0, 5));
+    pool->shutdown(false);
+    gate.open();
+    CHECK(results.next() == 0);
+    CHECK(results.next() == 2);
+    pool = nullptr;
+    CHECK(results.next() == 4);
+    int sum = 0;
+    for (const int value : others) {
+        sum += value;
+    }
+    CHECK(sum == 20);
+}
+
+TEST_CASE("map keeps no result that it has given out") {
+    ThreadPoolExecutor pool(2);
+    auto results = pool.map([](int i) { return std::make_shared<int>(i); }, std::views::iota(0, 5));
+    int expected = 0;
+    while (const auto value = results.next()) {
+        CHECK(**value == expected++);
+        CHECK(value->use_count() == 1);
+    }
+    CHECK(expected == 5);
+}
+
 TEST_CASE("Dropping map's results cancels what has not started") {
     ThreadPoolExecutor pool(1);
     Gate gate;
@@ -636,6 +703,21 @@ TEST_CASE("map with a buffersize reads and submits only that far ahead") {
     CHECK(read == 10);
     CHECK_THROWS_AS(static_cast<void>(pool.map(doubled, source, {.buffersize = 0})),
                     muster::ValueError);
+}
+
+TEST_CASE("map with a buffersize takes endless ranges, several of them, and empty ones") {
+    ThreadPoolExecutor pool(2);
+    auto endless = pool.map(doubled, std::views::iota(0), {.buffersize = 2});
+    CHECK(endless.next() == 0);
+    CHECK(endless.next() == 2);
+    CHECK(endless.next() == 4);
+    std::vector<int> sums;
+    for (const int sum : pool.map([](int a, int b) { return a + b; }, std::views::iota(0),
+                                  std::vector{10, 20, 30}, {.buffersize = 2})) {
+        sums.push_back(sum);
+    }
+    CHECK(sums == std::vector{10, 21, 32});
+    CHECK_FALSE(pool.map(doubled, std::vector<int>(), {.buffersize = 2}).next().has_value());
 }
 
 TEST_CASE("Many threads submit, cancel and wait on one pool") {
