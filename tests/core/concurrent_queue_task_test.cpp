@@ -7,6 +7,7 @@
 #include <muster/core/run.hpp>
 #include <muster/core/run_in_executor.hpp>
 #include <muster/core/timeout.hpp>
+#include <muster/sync/to_thread.hpp>
 
 #include <doctest/doctest.h>
 
