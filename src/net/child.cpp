@@ -26,15 +26,11 @@ constexpr int grace_ms = 1000;
 
 } // namespace
 
-std::shared_ptr<Child> Child::adopt(LoopCore& core, pid_t pid) {
-    std::shared_ptr<Child> child;
-    try {
-        child = std::make_shared<Child>(core, pid);
-    } catch (...) {
-        ::kill(pid, SIGKILL);
-        reap_later(pid);
-        throw;
-    }
+std::shared_ptr<Child> Child::start(LoopCore& core, const std::string& program,
+                                    const std::vector<std::string>& args,
+                                    const SubprocessOptions& options,
+                                    const std::array<int, 3>& ends) {
+    auto child = std::make_shared<Child>(core, program, args, options, ends);
     child->watch();
     return child;
 }
@@ -42,7 +38,9 @@ std::shared_ptr<Child> Child::adopt(LoopCore& core, pid_t pid) {
 Child::~Child() { kill_and_reap(); }
 
 void Child::watch() {
-    exit_.emplace(core()->loop().io_context(), pid_);
+    exit_.emplace(core_->loop().io_context(), pid_);
+    // A timer that is never due: its drop is how the loop says that it goes.
+    core_->add_timer(*this, Clock::time_point::max());
     self_ = shared_from_this();
     exit_->descriptor().async_wait(asio::posix::stream_descriptor::wait_read,
                                    [watched = weak_from_this()](const error_code& error) {
@@ -55,7 +53,7 @@ void Child::watch() {
 
 Coro<int> Child::wait(std::shared_ptr<Child> child) {
     while (!child->returncode_) {
-        if (child->core() == nullptr) {
+        if (child->core_ == nullptr) {
             throw RuntimeError("the event loop of process " + std::to_string(child->pid_) +
                                " is gone");
         }
@@ -70,7 +68,7 @@ Coro<int> Child::wait(std::shared_ptr<Child> child) {
 
 void Child::send_signal(int signal) {
     // Until it is reaped, the pid belongs to this child.
-    if (core() == nullptr) {
+    if (core_ == nullptr) {
         throw ProcessLookupError("process " + std::to_string(pid_) + " has ended");
     }
     if (::kill(pid_, signal) != 0) {
@@ -79,8 +77,14 @@ void Child::send_signal(int signal) {
     }
 }
 
+void Child::on_node(Node& node, NodeEvent event) noexcept {
+    if (event == NodeEvent::drop) {
+        static_cast<Child&>(static_cast<TimerNode&>(node)).kill_and_reap();
+    }
+}
+
 void Child::reap() noexcept {
-    if (core() == nullptr) {
+    if (core_ == nullptr) {
         return;
     }
     int status = 0;
@@ -93,7 +97,7 @@ void Child::reap() noexcept {
         ExceptionContext context;
         context.message =
             "Unknown child process pid " + std::to_string(pid_) + ", will report returncode 255";
-        core()->report(context);
+        core_->report(context);
         finish(255);
     } else {
         finish(WIFSIGNALED(status) ? -WTERMSIG(status) : WEXITSTATUS(status));
@@ -103,12 +107,12 @@ void Child::reap() noexcept {
 void Child::finish(std::optional<int> returncode) noexcept {
     const std::shared_ptr<Child> keep = std::move(self_);
     returncode_ = returncode;
-    leave();
+    std::exchange(core_, nullptr)->remove_timer(*this);
     exit_.reset();
 }
 
 void Child::kill_and_reap() noexcept {
-    if (core() == nullptr) {
+    if (core_ == nullptr) {
         return;
     }
     if (::kill(pid_, SIGKILL) == 0 && exit_ && ends_soon()) {

@@ -1,27 +1,38 @@
 #pragma once
 
 #include "net/exit_watch.hpp"
-#include "net/loop_guest.hpp"
+#include "net/spawn.hpp"
 
 #include <muster/core/coro.hpp>
+#include <muster/core/detail/loop_core.hpp>
+#include <muster/core/detail/timer_queue.hpp>
 
 #include <sys/types.h>
 
+#include <array>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 namespace muster::detail {
 
 /// A running child process, reaped by its loop as soon as it ends, whoever still refers to it. If
 /// the loop goes first, the child is killed and reaped.
-class Child : public std::enable_shared_from_this<Child>, private LoopGuest {
+class Child : public std::enable_shared_from_this<Child>, private TimerNode {
 public:
-    /// Takes over a process that was just started; when it throws, the process is killed.
-    static std::shared_ptr<Child> adopt(LoopCore& core, pid_t pid);
+    /// Starts a program; see spawn(). When it throws, no process is left.
+    static std::shared_ptr<Child> start(LoopCore& core, const std::string& program,
+                                        const std::vector<std::string>& args,
+                                        const SubprocessOptions& options,
+                                        const std::array<int, 3>& ends);
 
-    Child(LoopCore& core, pid_t pid) : LoopGuest(core), pid_(pid) {}
+    /// For start(). The process is started last: nothing can fail between that and ~Child().
+    Child(LoopCore& core, const std::string& program, const std::vector<std::string>& args,
+          const SubprocessOptions& options, const std::array<int, 3>& ends)
+        : TimerNode(&Child::on_node), core_(&core), pid_(spawn(program, args, options, ends)) {}
 
-    ~Child() override;
+    ~Child();
 
     [[nodiscard]] pid_t pid() const noexcept { return pid_; }
 
@@ -36,7 +47,7 @@ public:
     void send_signal(int signal);
 
 private:
-    void on_loop_gone() noexcept override { kill_and_reap(); }
+    static void on_node(Node& node, NodeEvent event) noexcept;
 
     void watch();
     void reap() noexcept;
@@ -44,6 +55,7 @@ private:
     void kill_and_reap() noexcept;
     [[nodiscard]] bool ends_soon() noexcept;
 
+    LoopCore* core_; // null once it has ended or the loop is gone
     pid_t pid_;
     std::optional<int> returncode_;
     std::optional<ExitWatch> exit_;

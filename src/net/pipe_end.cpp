@@ -1,26 +1,19 @@
 #include "net/pipe_end.hpp"
 
-#include <muster/asio.hpp>
-#include <muster/net/subprocess.hpp>
-
-#include <boost/asio/as_tuple.hpp>
-#include <boost/asio/buffer.hpp>
-
 #include <unistd.h>
 
 #include <cerrno>
 #include <csignal>
 #include <ctime>
-#include <system_error>
 
 namespace muster::detail {
 
 namespace asio = boost::asio;
+using boost::system::error_code;
 
 namespace {
 
-/// A write to a broken pipe would end the program by SIGPIPE. The host's disposition is not ours to
-/// change: this keeps the signal from the calling thread only, and takes it back.
+/// Keeps SIGPIPE from this thread, and takes it back.
 class NoSigpipe {
 public:
     NoSigpipe() noexcept {
@@ -51,68 +44,29 @@ private:
     bool was_pending_ = false;
 };
 
-/// write(), with errno as the second result.
-std::pair<ssize_t, int> write_quietly(int fd, std::string_view data) noexcept {
-    const NoSigpipe guard;
-    ssize_t written = 0;
-    do {
-        written = ::write(fd, data.data(), data.size());
-    } while (written < 0 && errno == EINTR);
-    const int error = written < 0 ? errno : 0;
-    if (error == EPIPE) {
-        guard.take_back();
-    }
-    return {written, error};
-}
-
 } // namespace
 
-PipeEnd::PipeEnd(LoopCore& core, Descriptor end)
-    : LoopGuest(core), end_(std::in_place, core.loop().io_context(), end.get()) {
+PipeEnd::PipeEnd(asio::io_context& context, Descriptor end, Use use)
+    : end_(std::make_shared<End>(context)), use_(use) {
+    end_->assign(end.get());
     static_cast<void>(end.release());
-    end_->non_blocking(true);
 }
 
-Coro<std::size_t> PipeEnd::read_some(std::span<char> buffer) {
-    const auto [error, count] = co_await open_end().async_read_some(
-        asio::buffer(buffer.data(), buffer.size()), asio::as_tuple(use_coro));
-    if (error && error != asio::error::eof) {
-        throw Error("reading from a child process failed: " + error.message());
+std::size_t PipeEnd::read_some(asio::mutable_buffer buffer, error_code& error) {
+    if (use_ == Use::writing) {
+        error = asio::error::eof;
+        return 0;
     }
-    co_return count;
+    return end_->read_some(buffer, error);
 }
 
-Coro<std::size_t> PipeEnd::write_some(std::string_view data) {
-    for (;;) {
-        const auto [written, failed] = write_quietly(open_end().native_handle(), data);
-        if (failed == 0) {
-            co_return static_cast<std::size_t>(written);
-        }
-        if (failed == EPIPE) {
-            throw BrokenPipeError("the child process reads no more");
-        }
-        if (failed != EAGAIN) {
-            throw Error("writing to a child process failed: " +
-                        std::generic_category().message(failed));
-        }
-        const auto [error] = co_await open_end().async_wait(
-            asio::posix::stream_descriptor::wait_write, asio::as_tuple(use_coro));
-        if (error) {
-            throw Error("writing to a child process failed: " + error.message());
-        }
+std::size_t PipeEnd::write_to(End& end, asio::const_buffer buffer, error_code& error) {
+    const NoSigpipe guard;
+    const std::size_t count = end.write_some(buffer, error);
+    if (error == asio::error::broken_pipe) {
+        guard.take_back();
     }
-}
-
-void PipeEnd::close() noexcept {
-    end_.reset();
-    leave();
-}
-
-asio::posix::stream_descriptor& PipeEnd::open_end() {
-    if (!end_) {
-        throw Error("the pipe to the child process was closed");
-    }
-    return *end_;
+    return count;
 }
 
 } // namespace muster::detail

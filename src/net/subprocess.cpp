@@ -1,7 +1,7 @@
 #include "net/child.hpp"
 #include "net/pipe.hpp"
 #include "net/pipe_end.hpp"
-#include "net/spawn.hpp"
+#include "net/stream_impl.hpp"
 
 #include <muster/core/gather.hpp>
 #include <muster/net/subprocess.hpp>
@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -18,9 +19,9 @@ namespace muster {
 
 struct Process::Impl {
     std::shared_ptr<detail::Child> child;
-    std::optional<detail::PipeEnd> in;
-    std::optional<detail::PipeEnd> out;
-    std::optional<detail::PipeEnd> err;
+    std::optional<Stream> in;
+    std::optional<Stream> out;
+    std::optional<Stream> err;
 };
 
 namespace {
@@ -62,38 +63,46 @@ Ends make_ends(Stdio where, int stream) {
             std::move(ours)};
 }
 
-Coro<void> feed(std::optional<detail::PipeEnd>& pipe, std::string_view input) {
-    if (!pipe) {
+[[noreturn]] void throw_not_piped(const std::string& name) {
+    throw RuntimeError(name + " of the process is not piped: start it with ." + name +
+                       "_ = Stdio::pipe");
+}
+
+Stream& piped(std::optional<Stream>& stream, const char* name) {
+    if (!stream) {
+        throw_not_piped(name);
+    }
+    return *stream;
+}
+
+/// How much of a long input is on its way at a time.
+constexpr std::size_t piece = default_stream_limit;
+
+Coro<void> feed(std::optional<Stream>& stream, std::string_view input) {
+    if (!stream) {
         co_return;
     }
     try {
-        while (!input.empty()) {
-            input.remove_prefix(co_await pipe->write_some(input));
+        for (; !input.empty(); input.remove_prefix(std::min(piece, input.size()))) {
+            co_await stream->write(input.substr(0, piece));
         }
-    } catch (const BrokenPipeError&) {
+    } catch (const ConnectionResetError&) {
         // The child did not want all of it; its returncode tells whether that is wrong.
     }
-    pipe->close();
+    stream->close();
 }
 
-Coro<std::string> read_all(std::optional<detail::PipeEnd>& pipe) {
-    std::string text;
-    std::array<char, 65536> buffer;
-    while (pipe) {
-        const std::size_t count = co_await pipe->read_some(buffer);
-        if (count == 0) {
-            break;
-        }
-        text.append(buffer.data(), count);
+Coro<std::string> read_all(std::optional<Stream>& stream) {
+    if (!stream) {
+        co_return std::string();
     }
-    co_return text;
+    co_return co_await stream->read();
 }
 
 Coro<ProcessOutput> communicate_with(std::shared_ptr<Process::Impl> impl, std::string_view input) {
     if (!input.empty() && !impl->in) {
-        throw ValueError("there is input, but standard input is not a pipe");
+        throw_not_piped("stdin");
     }
-    ProcessOutput output;
     auto [none, out, err] =
         co_await gather(feed(impl->in, input), read_all(impl->out), read_all(impl->err));
     co_await detail::Child::wait(impl->child);
@@ -111,6 +120,12 @@ Process::~Process() = default;
 int Process::pid() const noexcept { return impl_->child->pid(); }
 
 std::optional<int> Process::returncode() const noexcept { return impl_->child->returncode(); }
+
+Stream& Process::stdin() { return piped(impl_->in, "stdin"); }
+
+Stream& Process::stdout() { return piped(impl_->out, "stdout"); }
+
+Stream& Process::stderr() { return piped(impl_->err, "stderr"); }
 
 Coro<int> Process::wait() { return detail::Child::wait(impl_->child); }
 
@@ -131,17 +146,20 @@ Coro<Process> create_subprocess_exec(std::string program, Arguments args,
     Ends out = make_ends(options.stdout_, STDOUT_FILENO);
     Ends err = make_ends(options.stderr_, STDERR_FILENO);
     auto impl = std::make_shared<Process::Impl>();
-    const auto take = [&core](std::optional<detail::PipeEnd>& end, Descriptor ours) {
-        if (ours.valid()) {
-            end.emplace(core, std::move(ours));
+    const auto open = [&](std::optional<Stream>& stream, Ends& ends, detail::PipeEnd::Use use,
+                          const char* name) {
+        if (ends.ours.valid()) {
+            detail::PipeEnd end(core.loop().io_context(), std::move(ends.ours), use);
+            stream.emplace(std::make_shared<detail::StreamImpl>(std::move(end), options.limit,
+                                                                name + (" of " + program)));
         }
     };
-    take(impl->in, std::move(in.ours));
-    take(impl->out, std::move(out.ours));
-    take(impl->err, std::move(err.ours));
-    impl->child = detail::Child::adopt(
-        core, detail::spawn(program, args.get(), options,
-                            {in.childs.get(), out.childs.get(), err.childs.get()}));
+    open(impl->in, in, detail::PipeEnd::Use::writing, "stdin");
+    open(impl->out, out, detail::PipeEnd::Use::reading, "stdout");
+    open(impl->err, err, detail::PipeEnd::Use::reading, "stderr");
+    // Last, so that nothing can fail any more while a child runs.
+    impl->child = detail::Child::start(core, program, args.get(), options,
+                                       {in.childs.get(), out.childs.get(), err.childs.get()});
     co_return Process(std::move(impl));
 }
 

@@ -231,16 +231,17 @@ CO_TEST_CASE("communicate gives nothing for what is not piped") {
     CHECK(err.empty());
 }
 
-CO_TEST_CASE("input without a pipe is an error") {
-    Process shell = co_await create_subprocess_shell("exit 0", {.stdin_ = Stdio::devnull});
-    bool refused = false;
-    try {
-        co_await shell.communicate("text");
-    } catch (const ValueError&) {
-        refused = true;
-    }
-    CHECK(refused);
-    co_await shell.wait();
+CO_TEST_CASE("communicate takes long output whatever the limit of a line") {
+    Process shell = co_await create_subprocess_shell("printf '%01000d' 0",
+                                                     {.stdout_ = Stdio::pipe, .limit = 10});
+    const auto [out, err] = co_await shell.communicate();
+    CHECK(out == std::string(1000, '0'));
+}
+
+CO_TEST_CASE("starting and communicating fit in one expression") {
+    const ProcessOutput output =
+        co_await (co_await create_subprocess_exec("cat", {}, piped())).communicate("text");
+    CHECK(output.stdout_data == "text");
 }
 
 CO_TEST_CASE("a child that does not read its input is no error, and SIGPIPE stays the host's") {
@@ -269,6 +270,143 @@ CO_TEST_CASE("a returncode is the exit status, or the signal's negative number")
     CHECK(signalled == -SIGUSR1);
     const int again = co_await killed.wait();
     CHECK(again == -SIGUSR1);
+}
+
+// --- the pipes as streams ---
+
+CO_TEST_CASE("standard input and output are streams") {
+    Process cat = co_await start_cat();
+    cat.stdin().write("some ");
+    cat.stdin().write("data");
+    co_await cat.stdin().drain();
+    cat.stdin().close();
+    const std::string out = co_await cat.stdout().read();
+    CHECK(out == "some data");
+    CHECK(cat.stdout().at_eof());
+    const int returncode = co_await cat.wait();
+    CHECK(returncode == 0);
+}
+
+CO_TEST_CASE("a conversation, line by line") {
+    Process shell = co_await create_subprocess_shell(
+        "while read line; do echo \"out: $line\"; echo \"err: $line\" >&2; done", piped());
+    for (const std::string word : {"one", "two"}) {
+        co_await shell.stdin().write(word + "\n");
+        const std::string out = co_await shell.stdout().readline();
+        CHECK(out == "out: " + word + "\n");
+        const std::string err = co_await shell.stderr().readuntil(word);
+        CHECK(err.ends_with("err: " + word));
+    }
+    shell.stdin().write_eof();
+    const std::string rest = co_await shell.stdout().read();
+    CHECK(rest.empty());
+    const int returncode = co_await shell.wait();
+    CHECK(returncode == 0);
+}
+
+CO_TEST_CASE("what a process wrote can be read after its end") {
+    Process shell = co_await create_subprocess_shell("echo late", {.stdout_ = Stdio::pipe});
+    co_await shell.wait();
+    const std::string out = co_await shell.stdout().read();
+    CHECK(out == "late\n");
+}
+
+CO_TEST_CASE("streams exist where there are pipes") {
+    Process shell = co_await create_subprocess_shell("exit 0", {.stdin_ = Stdio::devnull});
+    CHECK_THROWS_AS(static_cast<void>(shell.stdin()), RuntimeError);
+    CHECK_THROWS_AS(static_cast<void>(shell.stdout()), RuntimeError);
+    CHECK_THROWS_WITH_AS(static_cast<void>(shell.stderr()),
+                         "stderr of the process is not piped: start it with .stderr_ = Stdio::pipe",
+                         RuntimeError);
+    bool refused = false;
+    try {
+        co_await shell.communicate("input");
+    } catch (const RuntimeError&) {
+        refused = true;
+    }
+    CHECK(refused);
+    co_await shell.wait();
+}
+
+CO_TEST_CASE("drain waits while the child does not read") {
+    Process cat = co_await create_subprocess_exec(
+        "cat", {}, {.stdin_ = Stdio::pipe, .stdout_ = Stdio::devnull});
+    cat.send_signal(SIGSTOP);
+    cat.stdin().write(std::string(1'000'000, 'x'));
+    auto draining = create_task(cat.stdin().drain());
+    auto cancelled = create_task(cat.stdin().drain());
+    co_await turns(5);
+    CHECK_FALSE(draining.done());
+    cancelled.cancel();
+    co_await until([&] { return cancelled.done(); });
+    CHECK(outcome(cancelled) == "cancelled");
+    CHECK_FALSE(draining.done());
+    cat.send_signal(SIGCONT);
+    co_await draining;
+    cat.stdin().close();
+    const int returncode = co_await cat.wait();
+    CHECK(returncode == 0);
+}
+
+CO_TEST_CASE("a child that writes without end is held back") {
+    Process yes = co_await create_subprocess_exec("yes", {}, {.stdout_ = Stdio::pipe});
+    const std::string some = co_await yes.stdout().readexactly(300'000);
+    CHECK(some.substr(299'996) == "y\ny\n");
+    yes.kill();
+    const int returncode = co_await yes.wait();
+    CHECK(returncode == -SIGKILL);
+}
+
+CO_TEST_CASE("writing to a process that has ended tells so at drain") {
+    Process shell = co_await create_subprocess_shell("exit 0", {.stdin_ = Stdio::pipe});
+    co_await shell.wait();
+    shell.stdin().write("text");
+    std::string error;
+    try {
+        co_await shell.stdin().drain();
+    } catch (const ConnectionResetError& caught) {
+        error = caught.what();
+    }
+    CHECK(error == "sending to stdin of /bin/sh failed: Broken pipe");
+}
+
+CO_TEST_CASE("a line may not be longer than the limit") {
+    Process shell =
+        co_await create_subprocess_shell("printf '%021d' 0", {.stdout_ = Stdio::pipe, .limit = 10});
+    std::string error;
+    try {
+        co_await shell.stdout().readline();
+    } catch (const ValueError& caught) {
+        error = caught.what();
+    }
+    CHECK(error.find("stdout of /bin/sh") != std::string::npos);
+    co_await shell.wait();
+}
+
+CO_TEST_CASE("a pipe goes one way") {
+    Process cat = co_await start_cat();
+    CHECK(cat.stdin().at_eof());
+    const std::string nothing = co_await cat.stdin().read();
+    CHECK(nothing.empty());
+    cat.stdout().write("text");
+    bool refused = false;
+    try {
+        co_await cat.stdout().drain();
+    } catch (const ConnectionResetError&) {
+        refused = true;
+    }
+    CHECK(refused);
+    const ProcessOutput output = co_await cat.communicate("as usual");
+    CHECK(output.stdout_data == "as usual");
+}
+
+CO_TEST_CASE("a stream can be taken out of its Process") {
+    std::optional<Process> cat = co_await start_cat();
+    co_await cat->stdin().write("text");
+    Stream out = std::move(cat->stdout());
+    cat.reset(); // its standard input closes, and the child ends
+    const std::string text = co_await out.read();
+    CHECK(text == "text");
 }
 
 // --- where the standard streams lead ---
@@ -724,6 +862,22 @@ CO_TEST_CASE("a child that the host has reaped ends with 255 and a report") {
     REQUIRE(reports.texts().size() == 1);
     CHECK(reports.texts()[0] == "Unknown child process pid " + std::to_string(cat.pid()) +
                                     ", will report returncode 255");
+}
+
+CO_TEST_CASE("what a cancelled communicate has read is still there") {
+    const Folder folder;
+    const std::string written = folder.path("written");
+    Process shell = co_await create_subprocess_exec(
+        "sh", {"-c", "echo partial; touch \"$0\"; cat", written}, piped());
+    auto talking = create_task(shell.communicate());
+    co_await until([&] { return std::filesystem::exists(written); });
+    co_await until([&] { return talking.done() || shell.stdin().is_closing(); });
+    talking.cancel();
+    co_await until([&] { return talking.done(); });
+    const std::string line = co_await shell.stdout().readline();
+    CHECK(line == "partial\n");
+    co_await shell.communicate();
+    CHECK(shell.returncode() == 0);
 }
 
 // --- the end of the loop ---

@@ -2,6 +2,7 @@
 
 #include <muster/core/coro.hpp>
 #include <muster/core/error.hpp>
+#include <muster/net/stream.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -36,12 +37,6 @@ private:
 
 /// A signal for a process that has ended (Python: ProcessLookupError).
 class ProcessLookupError : public Error {
-public:
-    using Error::Error;
-};
-
-/// Writing to a process that reads no more (Python: BrokenPipeError).
-class BrokenPipeError : public Error {
 public:
     using Error::Error;
 };
@@ -86,7 +81,7 @@ struct SubprocessOptions {
     /// its PATH.
     std::optional<std::map<std::string, std::string>> env = {};
     /// In bytes: the longest line that reading standard output and error accepts.
-    std::size_t limit = 64 * 1024;
+    std::size_t limit = default_stream_limit;
     /// Runs it in a session of its own: no controlling terminal, no Ctrl-C from it.
     bool start_new_session = false;
 };
@@ -134,6 +129,13 @@ public:
     /// The exit status, or the negative number of the signal that ended it; nothing while it runs.
     /// 255 when the host has reaped it.
     [[nodiscard]] std::optional<int> returncode() const noexcept;
+
+    /// This program's ends of the pipes; stdin() is for writing only, the others for reading only.
+    /// They live as long as the Process, and may be moved out of it. Throw RuntimeError where the
+    /// options did not say Stdio::pipe.
+    [[nodiscard]] Stream& stdin();
+    [[nodiscard]] Stream& stdout();
+    [[nodiscard]] Stream& stderr();
 
     /// Waits for the end; the returncode. For any number of tasks; cancelling one changes nothing
     /// for the child. A child that fills a pipe nobody reads never ends: use communicate(). The
