@@ -53,10 +53,7 @@ void Child::watch() {
 
 Coro<int> Child::wait(std::shared_ptr<Child> child) {
     while (!child->returncode_) {
-        if (child->core_ == nullptr) {
-            throw RuntimeError("the event loop of process " + std::to_string(child->pid_) +
-                               " is gone");
-        }
+        child->check_loop();
         const auto [error] = co_await child->exit_->descriptor().async_wait(
             asio::posix::stream_descriptor::wait_read, asio::as_tuple(use_coro));
         if (!error) {
@@ -67,13 +64,20 @@ Coro<int> Child::wait(std::shared_ptr<Child> child) {
 }
 
 void Child::send_signal(int signal) {
-    // Until it is reaped, the pid belongs to this child.
-    if (core_ == nullptr) {
+    if (returncode_) {
         throw ProcessLookupError("process " + std::to_string(pid_) + " has ended");
     }
+    check_loop();
+    // The pid is this child's until it is reaped.
     if (::kill(pid_, signal) != 0) {
         throw Error("cannot send signal " + std::to_string(signal) + " to process " +
                     std::to_string(pid_) + ": " + std::generic_category().message(errno));
+    }
+}
+
+void Child::check_loop() const {
+    if (core_ == nullptr) {
+        throw RuntimeError("the event loop of process " + std::to_string(pid_) + " is gone");
     }
 }
 

@@ -43,12 +43,13 @@ public:
     /// nothing for the child.
     static Coro<int> wait(std::shared_ptr<Child> child);
 
-    /// Throws ProcessLookupError when it has ended.
+    /// Throws ProcessLookupError when it has ended, RuntimeError when its loop is gone.
     void send_signal(int signal);
 
 private:
     static void on_node(Node& node, NodeEvent event) noexcept;
 
+    void check_loop() const;
     void watch();
     void reap() noexcept;
     void finish(std::optional<int> returncode) noexcept;

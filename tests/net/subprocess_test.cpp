@@ -167,6 +167,32 @@ private:
     struct sigaction before_{};
 };
 
+/// Standard input, output and error are closed, for a scope.
+class StandardStreamsClosed {
+public:
+    StandardStreamsClosed() {
+        for (int fd = 0; fd < 3; ++fd) {
+            saved_[static_cast<std::size_t>(fd)] = ::fcntl(fd, F_DUPFD_CLOEXEC, 10);
+        }
+        for (int fd = 0; fd < 3; ++fd) {
+            ::close(fd);
+        }
+    }
+
+    StandardStreamsClosed(const StandardStreamsClosed&) = delete;
+    StandardStreamsClosed& operator=(const StandardStreamsClosed&) = delete;
+
+    ~StandardStreamsClosed() {
+        for (int fd = 0; fd < 3; ++fd) {
+            ::dup2(saved_[static_cast<std::size_t>(fd)], fd);
+            ::close(saved_[static_cast<std::size_t>(fd)]);
+        }
+    }
+
+private:
+    std::array<int, 3> saved_{};
+};
+
 /// What a shell command writes to standard output.
 Coro<std::string> output_of(std::string command, SubprocessOptions options = {}) {
     options.stdout_ = Stdio::pipe;
@@ -489,27 +515,23 @@ CO_TEST_CASE("a descriptor that is not open is an error") {
 }
 
 CO_TEST_CASE("pipes work for a host that has closed its standard streams") {
-    std::array<int, 3> saved{};
-    for (int fd = 0; fd < 3; ++fd) {
-        saved[static_cast<std::size_t>(fd)] = ::fcntl(fd, F_DUPFD_CLOEXEC, 10);
-    }
-    for (int fd = 0; fd < 3; ++fd) {
-        ::close(fd);
-    }
+    // The pipes lie where the child's streams are to be.
     std::string out;
     std::string err;
+    std::string only_err;
     {
+        const StandardStreamsClosed closed;
         Process tee = co_await create_subprocess_exec("tee", {"/dev/stderr"}, piped());
         const ProcessOutput output = co_await tee.communicate("text");
         out = output.stdout_data;
         err = output.stderr_data;
-    }
-    for (int fd = 0; fd < 3; ++fd) {
-        ::dup2(saved[static_cast<std::size_t>(fd)], fd);
-        ::close(saved[static_cast<std::size_t>(fd)]);
+        Process shell = co_await create_subprocess_shell(
+            "echo err >&2", {.stdout_ = Stdio::devnull, .stderr_ = Stdio::pipe});
+        only_err = (co_await shell.communicate()).stderr_data;
     }
     CHECK(out == "text");
     CHECK(err == "text");
+    CHECK(only_err == "err\n");
 }
 
 // --- what a child gets ---
@@ -632,6 +654,14 @@ CO_TEST_CASE("a file that may not be executed is named") {
     const auto error = co_await start_error(file, {}, piped());
     CHECK(error.kind() == SubprocessError::Kind::not_permitted);
     CHECK(std::string(error.what()) == "cannot run '" + file + "': Permission denied");
+}
+
+CO_TEST_CASE("of several reasons, the file that is there counts") {
+    const Folder folder;
+    folder.file("muster-program", "#!/bin/sh\n", false);
+    const auto error = co_await start_error(
+        "muster-program", {}, {.env = {{{"PATH", folder.path() + ":no-such-folder"}}}});
+    CHECK(error.kind() == SubprocessError::Kind::not_permitted);
 }
 
 CO_TEST_CASE("a file that is no program is named") {
@@ -978,22 +1008,21 @@ TEST_CASE("a host's io_context goes before its loop while a child runs") {
     CHECK(process->returncode() == -SIGKILL);
 }
 
-// --- kernels without pidfd ---
+// --- what the system refuses ---
 
 namespace {
 
-/// Makes pidfd_open fail with ENOSYS for this thread, as an old kernel does.
-void forget_pidfd() {
+/// Makes a system call fail for this thread: as on an old kernel, as without permission.
+void refuse(unsigned call, int error) {
     std::array<sock_filter, 4> program{{
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pidfd_open, 0, 1),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, call, 0, 1),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | static_cast<unsigned>(error)),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     }};
     const sock_fprog filter{static_cast<unsigned short>(program.size()), program.data()};
     REQUIRE(::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0);
     REQUIRE(::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &filter) == 0);
-    REQUIRE(::syscall(SYS_pidfd_open, ::getpid(), 0) == -1);
 }
 
 } // namespace
@@ -1001,7 +1030,8 @@ void forget_pidfd() {
 TEST_CASE("without pidfd a thread waits for each child") {
     const auto before = descriptors();
     std::thread([] {
-        forget_pidfd();
+        refuse(SYS_pidfd_open, ENOSYS);
+        REQUIRE(::syscall(SYS_pidfd_open, ::getpid(), 0) == -1);
         run([]() -> Coro<void> {
             Process seven = co_await create_subprocess_shell("exit 7");
             Process cat = co_await start_cat();
@@ -1025,4 +1055,27 @@ TEST_CASE("without pidfd a thread waits for each child") {
     }).join();
     CHECK(no_children());
     CHECK(descriptors() == before);
+}
+
+TEST_CASE("a child that may not be killed outlives its loop, and is reaped when it ends") {
+    TestPipe input;
+    std::optional<Process> cat;
+    std::thread([&] {
+        refuse(SYS_kill, EPERM);
+        cat = run([](int stdin_fd) -> Coro<Process> {
+            Process started =
+                co_await create_subprocess_exec("cat", {}, {.stdin_ = Stdio::descriptor(stdin_fd)});
+            CHECK_THROWS_AS(started.kill(), Error);
+            co_return started;
+        }(input.read_end));
+    }).join();
+    CHECK_FALSE(cat->returncode().has_value());
+    CHECK(exists(cat->pid()));
+    CHECK_THROWS_AS(cat->kill(), RuntimeError);
+    CHECK_THROWS_AS(run(cat->wait()), RuntimeError);
+    input.close_write();
+    while (exists(cat->pid())) {
+        std::this_thread::yield();
+    }
+    CHECK(no_children());
 }
