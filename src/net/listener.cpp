@@ -95,7 +95,6 @@ void enable(int fd, int level, int option) noexcept {
 Listener::Listener(asio::io_context& context, const AnyEndpoint& endpoint, ListenerOptions options)
     : LoopResident(context),
       acceptor_(context),
-      timer_(context),
       address_(address_of(endpoint)),
       options_(options) {
     const int family = endpoint.protocol().family();
@@ -153,7 +152,7 @@ void Listener::close() noexcept {
     error_code ignored;
     acceptor_->close(ignored);
     acceptor_.reset();
-    timer_.cancel();
+    timer_.reset();
     leave();
 }
 
@@ -205,8 +204,8 @@ void Listener::rest(int error) {
     if (!acceptor_) {
         return;
     }
-    timer_.expires_after(rest_time);
-    timer_.async_wait([self = shared_from_this()](error_code ended) {
+    timer_.emplace(acceptor_->get_executor(), rest_time);
+    timer_->async_wait([self = shared_from_this()](error_code ended) {
         if (!ended && self->acceptor_) {
             self->accept_all();
         }

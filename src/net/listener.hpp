@@ -55,7 +55,7 @@ private:
     void rest(int error);
 
     std::optional<Acceptor> acceptor_; // until it is closed
-    boost::asio::steady_timer timer_;
+    std::optional<boost::asio::steady_timer> timer_; // while it rests
     SocketAddress address_;
     ListenerOptions options_;
     std::optional<ino_t> inode_; // of the Unix socket

@@ -81,7 +81,7 @@ public:
         }
     }
 
-    [[nodiscard]] bool is_serving() const noexcept { return serving_; }
+    [[nodiscard]] bool is_serving() const noexcept { return serving_ && loop() != nullptr; }
 
     static Coro<void> serve_forever(std::shared_ptr<ServerState> self) {
         self->check_open();

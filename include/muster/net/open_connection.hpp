@@ -3,6 +3,7 @@
 #include <muster/core/clock.hpp>
 #include <muster/core/coro.hpp>
 #include <muster/net/stream.hpp>
+#include <muster/net/tcp.hpp>
 #include <muster/net/tls.hpp>
 
 #include <chrono>

@@ -4,6 +4,7 @@
 #include <muster/core/error.hpp>
 #include <muster/core/function.hpp>
 #include <muster/net/address.hpp>
+#include <muster/net/resolver.hpp>
 #include <muster/net/stream.hpp>
 #include <muster/net/tls.hpp>
 
