@@ -18,12 +18,14 @@ Coro<std::string> report(std::string command) {
     Process shell = co_await create_subprocess_shell(
         command, {.stdout_ = Stdio::pipe, .stderr_ = Stdio::stdout_});
     const ProcessOutput output = co_await shell.communicate();
-    co_return "$ " + command + "\n" + output.stdout_data + "-> " +
-        std::to_string(*shell.returncode()) + "\n";
+    const int returncode = co_await shell.wait();
+    co_return "$ " + command + "\n" + output.stdout_data + "-> " + std::to_string(returncode) +
+        "\n";
 }
 
 Coro<> run_all(std::vector<std::string> commands) {
     std::vector<Coro<std::string>> reports;
+    reports.reserve(commands.size());
     for (std::string& command : commands) {
         reports.push_back(report(std::move(command)));
     }

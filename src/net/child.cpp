@@ -38,7 +38,7 @@ std::shared_ptr<Child> Child::start(LoopCore& core, const std::string& program,
 Child::~Child() { kill_and_reap(); }
 
 void Child::watch() {
-    exit_.emplace(core_->loop().io_context(), pid_);
+    exit_ = std::make_unique<ExitWatch>(core_->loop().io_context(), pid_);
     // A timer that is never due: its drop is how the loop says that it goes.
     core_->add_timer(*this, Clock::time_point::max());
     self_ = shared_from_this();
@@ -52,7 +52,10 @@ void Child::watch() {
 }
 
 Coro<int> Child::wait(std::shared_ptr<Child> child) {
-    while (!child->returncode_) {
+    while (true) {
+        if (const auto returncode = child->returncode_) {
+            co_return *returncode;
+        }
         child->check_loop();
         const auto [error] = co_await child->exit_->descriptor().async_wait(
             asio::posix::stream_descriptor::wait_read, asio::as_tuple(use_coro));
@@ -60,7 +63,6 @@ Coro<int> Child::wait(std::shared_ptr<Child> child) {
             child->reap();
         }
     }
-    co_return *child->returncode_;
 }
 
 void Child::send_signal(int signal) {

@@ -59,7 +59,7 @@ private:
     LoopCore* core_; // null once it has ended or the loop is gone
     pid_t pid_;
     std::optional<int> returncode_;
-    std::optional<ExitWatch> exit_;
+    std::unique_ptr<ExitWatch> exit_;
     std::shared_ptr<Child> self_; // while it runs: the loop's hold on it
 };
 

@@ -82,7 +82,8 @@ void reap_later(pid_t pid) noexcept {
     try {
         run_detached([pid] { wait_until_ended(pid, 0); });
     } catch (const std::system_error&) {
-        // Without threads the child stays a zombie until this program ends.
+        // Without threads it stays a zombie until this program ends, unless it has ended by now.
+        ::waitpid(pid, nullptr, WNOHANG);
     }
 }
 

@@ -121,7 +121,8 @@ std::vector<std::string> environment_lines(const std::map<std::string, std::stri
         if (name.empty() || name.find('=') != std::string::npos) {
             throw ValueError("illegal environment variable name '" + name + "'");
         }
-        lines.push_back(name + "=" + value);
+        lines.push_back(name);
+        lines.back().append("=").append(value);
         check_text(lines.back(), "an environment variable");
     }
     return lines;

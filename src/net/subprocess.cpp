@@ -82,12 +82,13 @@ Coro<void> feed(std::optional<Stream>& stream, std::string_view input) {
     if (!stream) {
         co_return;
     }
-    try {
-        for (; !input.empty(); input.remove_prefix(std::min(piece, input.size()))) {
+    bool reads = true;
+    for (; reads && !input.empty(); input.remove_prefix(std::min(piece, input.size()))) {
+        try {
             co_await stream->write(input.substr(0, piece));
+        } catch (const ConnectionResetError&) {
+            reads = false; // its returncode tells whether that is wrong
         }
-    } catch (const ConnectionResetError&) {
-        // The child did not want all of it; its returncode tells whether that is wrong.
     }
     stream->close();
 }

@@ -564,9 +564,11 @@ CO_TEST_CASE("the working directory is the child's, and relative programs are in
 }
 
 CO_TEST_CASE("the environment is this program's, or exactly the given one") {
+    // NOLINTBEGIN(concurrency-mt-unsafe): no other thread runs
     ::setenv("MUSTER_TEST_VARIABLE", "inherited", 1);
     const std::string inherited = co_await output_of("echo $MUSTER_TEST_VARIABLE");
     ::unsetenv("MUSTER_TEST_VARIABLE");
+    // NOLINTEND(concurrency-mt-unsafe)
     CHECK(inherited == "inherited\n");
     Process given = co_await create_subprocess_exec(
         "/usr/bin/env", {}, {.stdout_ = Stdio::pipe, .env = {{{"A", "1"}, {"B", "x=y z"}}}});
@@ -634,8 +636,9 @@ CO_TEST_CASE("a session of its own") {
 CO_TEST_CASE("a program that is not in PATH is named, with the PATH") {
     const auto error = co_await start_error("no-such-program", {"argument"}, piped());
     CHECK(error.kind() == SubprocessError::Kind::not_found);
-    CHECK(std::string(error.what()) == "cannot run 'no-such-program': not found in PATH (" +
-                                           std::string(::getenv("PATH")) + ")");
+    // NOLINTNEXTLINE(concurrency-mt-unsafe): nobody changes it
+    const std::string path = ::getenv("PATH");
+    CHECK(error.what() == "cannot run 'no-such-program': not found in PATH (" + path + ")");
     const auto without =
         co_await start_error("no-such-program", {}, {.env = std::map<std::string, std::string>()});
     CHECK(std::string(without.what()) ==
