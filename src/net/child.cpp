@@ -38,7 +38,7 @@ std::shared_ptr<Child> Child::start(LoopCore& core, const std::string& program,
 Child::~Child() { kill_and_reap(); }
 
 void Child::watch() {
-    exit_ = std::make_unique<ExitWatch>(core_->loop().io_context(), pid_);
+    exit_ = std::make_shared<ExitWatch>(core_->loop().io_context(), pid_);
     // A timer that is never due: its drop is how the loop says that it goes.
     core_->add_timer(*this, Clock::time_point::max());
     self_ = shared_from_this();
@@ -57,7 +57,9 @@ Coro<int> Child::wait(std::shared_ptr<Child> child) {
             co_return *returncode;
         }
         child->check_loop();
-        const auto [error] = co_await child->exit_->descriptor().async_wait(
+        // Cancelling a wait of Asio needs the descriptor, even when the wait has just ended.
+        const std::shared_ptr<ExitWatch> exit = child->exit_;
+        const auto [error] = co_await exit->descriptor().async_wait(
             asio::posix::stream_descriptor::wait_read, asio::as_tuple(use_coro));
         if (!error) {
             child->reap();
@@ -114,7 +116,11 @@ void Child::finish(std::optional<int> returncode) noexcept {
     const std::shared_ptr<Child> keep = std::move(self_);
     returncode_ = returncode;
     std::exchange(core_, nullptr)->remove_timer(*this);
-    exit_.reset();
+    if (exit_) {
+        error_code ignored;
+        exit_->descriptor().close(ignored);
+        exit_.reset();
+    }
 }
 
 void Child::kill_and_reap() noexcept {

@@ -59,8 +59,8 @@ private:
     LoopCore* core_; // null once it has ended or the loop is gone
     pid_t pid_;
     std::optional<int> returncode_;
-    std::unique_ptr<ExitWatch> exit_;
-    std::shared_ptr<Child> self_; // while it runs: the loop's hold on it
+    std::shared_ptr<ExitWatch> exit_; // tasks that wait hold it, too
+    std::shared_ptr<Child> self_;     // while it runs: the loop's hold on it
 };
 
 } // namespace muster::detail

@@ -111,10 +111,10 @@ struct ProcessOutput {
 ///
 /// It is reaped as soon as it ends, whether or not anybody waits, and no other child ever is:
 /// SIGCHLD stays the host's. Dropping the Process closes this program's ends of its pipes and
-/// leaves the child running. A child that still runs when its loop is closed is killed and reaped;
-/// a Process that outlives its loop knows the returncode, and its pipes are closed. On a host's
-/// io_context a running child is work: run() does not return before it has ended or the loop is
-/// closed.
+/// leaves the child running. A child that still runs when its loop is closed is killed and reaped,
+/// or, where this program may not kill it (sudo), reaped when it ends; a Process that outlives its
+/// loop knows the returncode, and its pipes are closed. On a host's io_context a running child is
+/// work: run() does not return before it has ended or the loop is closed.
 class Process {
 public:
     struct Impl;
@@ -144,13 +144,14 @@ public:
 
     /// Writes `input` to standard input and closes it, reads standard output and error to their
     /// ends, all at once, then waits for the end of the process. That the child does not read all
-    /// of `input` is no error. What is not piped stays empty. `input` must live until it returns,
-    /// and is copied nowhere: a secret goes to a child this way, not in its arguments. Cancelled,
-    /// it leaves the child running, and what it has read is lost. Throws ValueError for input
-    /// without a pipe.
+    /// of `input` is no error. What is not piped stays empty. `input` must live until it returns.
+    /// This is the way for a secret: a process's arguments are for all to see. Cancelled, it leaves
+    /// the child running, and what has come in the streams. Throws RuntimeError for input without a
+    /// pipe.
     Coro<ProcessOutput> communicate(std::string_view input = {});
 
-    /// Throws ProcessLookupError when it has ended, Error when this program may not.
+    /// Throws ProcessLookupError when it has ended, RuntimeError when its loop is gone, Error when
+    /// the system refuses.
     void send_signal(int signal);
 
     /// Asks it to end: SIGTERM.
