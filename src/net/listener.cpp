@@ -93,10 +93,7 @@ void enable(int fd, int level, int option) noexcept {
 } // namespace
 
 Listener::Listener(asio::io_context& context, const AnyEndpoint& endpoint, ListenerOptions options)
-    : LoopResident(context),
-      acceptor_(context),
-      address_(address_of(endpoint)),
-      options_(options) {
+    : LoopResident(context), acceptor_(context), address_(address_of(endpoint)), options_(options) {
     const int family = endpoint.protocol().family();
     error_code error = open_socket(*acceptor_, endpoint.protocol());
     if (error) {

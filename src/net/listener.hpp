@@ -54,7 +54,7 @@ private:
     void accept_all();
     void rest(int error);
 
-    std::optional<Acceptor> acceptor_; // until it is closed
+    std::optional<Acceptor> acceptor_;               // until it is closed
     std::optional<boost::asio::steady_timer> timer_; // while it rests
     SocketAddress address_;
     ListenerOptions options_;

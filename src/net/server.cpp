@@ -260,6 +260,15 @@ void bind_all(detail::ServerState& state, const std::vector<SocketAddress>& addr
     }
 }
 
+/// Throws instead of crashing when the server was moved from.
+const std::shared_ptr<detail::ServerState>&
+there(const std::shared_ptr<detail::ServerState>& state) {
+    if (state == nullptr) {
+        throw RuntimeError("this Server was moved from");
+    }
+    return state;
+}
+
 } // namespace
 
 Server::Server(std::shared_ptr<detail::ServerState> state) noexcept : state_(std::move(state)) {}
@@ -276,18 +285,18 @@ Server& Server::operator=(Server&& other) noexcept {
 
 Server::~Server() { close(); }
 
-std::vector<SocketAddress> Server::sockets() const { return state_->sockets(); }
+std::vector<SocketAddress> Server::sockets() const { return there(state_)->sockets(); }
 
 std::uint16_t Server::port() const {
-    const auto addresses = state_->sockets();
+    const auto addresses = there(state_)->sockets();
     return addresses.empty() ? std::uint16_t{0} : addresses.front().port;
 }
 
-void Server::start_serving() { state_->start_serving(); }
+void Server::start_serving() { there(state_)->start_serving(); }
 
 bool Server::is_serving() const noexcept { return state_ && state_->is_serving(); }
 
-Coro<void> Server::serve_forever() { return detail::ServerState::serve_forever(state_); }
+Coro<void> Server::serve_forever() { return detail::ServerState::serve_forever(there(state_)); }
 
 void Server::close() noexcept {
     if (state_) {
@@ -295,14 +304,18 @@ void Server::close() noexcept {
     }
 }
 
-Coro<void> Server::wait_closed() { return detail::ServerState::wait_closed(state_); }
+Coro<void> Server::wait_closed() { return detail::ServerState::wait_closed(there(state_)); }
 
 void Server::close_clients() noexcept {
-    state_->for_clients([](detail::StreamImpl& client) { client.close(); });
+    if (state_) {
+        state_->for_clients([](detail::StreamImpl& client) { client.close(); });
+    }
 }
 
 void Server::abort_clients() noexcept {
-    state_->for_clients([](detail::StreamImpl& client) { client.abort(); });
+    if (state_) {
+        state_->for_clients([](detail::StreamImpl& client) { client.abort(); });
+    }
 }
 
 Coro<Server> start_server(ClientHandler handler, std::string host, std::uint16_t port,

@@ -2,7 +2,6 @@
 
 #include <muster/net/stream.hpp>
 
-#include <cerrno>
 #include <utility>
 
 namespace muster {
@@ -243,9 +242,9 @@ std::optional<TlsInfo> Stream::tls_info() const {
     return tls->info();
 }
 
-const SocketAddress& Stream::peername() const noexcept { return impl_->peername(); }
+const SocketAddress& Stream::peername() const { return there(impl_)->peername(); }
 
-const SocketAddress& Stream::sockname() const noexcept { return impl_->sockname(); }
+const SocketAddress& Stream::sockname() const { return there(impl_)->sockname(); }
 
 int Stream::fileno() const noexcept { return impl_ ? impl_->descriptor() : -1; }
 

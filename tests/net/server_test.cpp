@@ -12,6 +12,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <filesystem>
@@ -173,13 +174,15 @@ CO_TEST_CASE("close_clients ends the connections in order, abort_clients at once
         stream.write(much);
         static_cast<void>(co_await stream.readline());
     };
-    Server server = co_await start_server(send_much, here, 0);
-    Stream first = co_await open_connection(here, server.port());
+    const TempFolder folder; // a Unix socket keeps little of what was written
+    const std::string path = folder.path() + "/server";
+    Server server = co_await start_unix_server(send_much, path);
+    Stream first = co_await open_unix_connection(path);
     const std::string some = co_await first.readexactly(100);
     server.close_clients();
     const std::string rest = co_await first.read();
     CHECK(rest.size() == much.size() - 100);
-    Stream second = co_await open_connection(here, server.port());
+    Stream second = co_await open_unix_connection(path);
     const std::string again = co_await second.readexactly(100);
     server.abort_clients();
     std::size_t got = 0;
@@ -376,6 +379,29 @@ CO_TEST_CASE("paths that no Unix socket can have are refused, abstract names are
     co_await stream.write("hello\n");
     const std::string answer = co_await stream.readline();
     CHECK(answer == "hello\n");
+}
+
+TEST_CASE("a server that has no descriptor left says so, and goes on when there is one") {
+    const auto main = []() -> Coro<void> {
+        LoopReports reports(get_running_loop());
+        Server server = co_await start_server(echo, here, 0);
+        rlimit limit{};
+        REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+        const int lowest = ::dup(STDERR_FILENO);
+        ::close(lowest);
+        rlimit one_more = limit; // for the client
+        one_more.rlim_cur = static_cast<rlim_t>(lowest) + 1;
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &one_more) == 0);
+        Task<std::string> client = create_task(ask(server.port(), "hello\n"));
+        co_await until([&] { return !reports.texts().empty(); });
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+        CHECK(holds(reports.texts().front(), "accepting clients on 127.0.0.1:"));
+        CHECK(holds(reports.texts().front(), "Too many open files"));
+        const std::string answer = co_await client;
+        CHECK(answer == "hello\n");
+        get_running_loop().set_exception_handler(nullptr);
+    };
+    run(main());
 }
 
 TEST_CASE("a loop that is destroyed with a server and its clients leaves nothing behind") {

@@ -218,6 +218,17 @@ CO_TEST_CASE("a stream that is dropped sends what was written, then closes") {
     co_await until([&] { return peer.hears_end(); });
 }
 
+CO_TEST_CASE("closing with bytes unread is an end for the peer, not a reset") {
+    UnixPeer peer;
+    Stream stream = co_await peer.connect();
+    peer.say("nobody reads this");
+    stream.write("bye");
+    stream.close();
+    co_await stream.wait_closed();
+    CHECK(peer.hear() == "bye");
+    CHECK(peer.hears_end());
+}
+
 CO_TEST_CASE("abort drops what was not sent, and wait_closed says so") {
     UnixPeer peer;
     Stream stream = co_await clogged(peer);

@@ -225,10 +225,10 @@ public:
     // --- looking in (get_extra_info) ---
 
     /// The peer's address; known after closing, too.
-    [[nodiscard]] const SocketAddress& peername() const noexcept;
+    [[nodiscard]] const SocketAddress& peername() const;
 
     /// This side's.
-    [[nodiscard]] const SocketAddress& sockname() const noexcept;
+    [[nodiscard]] const SocketAddress& sockname() const;
 
     /// The descriptor, to set options of the socket; -1 once closed.
     [[nodiscard]] int fileno() const noexcept;
