@@ -1,5 +1,5 @@
 #pragma once
-/// Everything of the net room: connections, servers, TLS, names.
+/// Everything of the net room: connections, servers, TLS, names, child processes.
 
 #include <muster/net/address.hpp>
 #include <muster/net/open_connection.hpp>
