@@ -50,6 +50,7 @@ void TaskBase::start(bool eager) {
         const LoopCore::Running running(*loop());
         step();
     } else {
+        loop()->accept_posted();
         wake();
     }
 }
