@@ -146,8 +146,10 @@ private:
 
 void EventLoop::run_until_done(detail::FutureBase& main) {
     check_can_run();
-    if (main.loop() != core_) {
-        throw ValueError("this task or future belongs to another event loop");
+    if (!main.done() && main.loop() != core_) {
+        throw ValueError(
+            "the task or future belongs to a different event loop than the one that is "
+            "to run until it is done");
     }
     const StopWhenDone stop(*core_, main);
     run_forever();
@@ -251,11 +253,13 @@ TimerHandle EventLoop::schedule_at(Clock::time_point when, UniqueFunction<void()
 
 void EventLoop::set_default_executor(std::shared_ptr<concurrent::Executor> executor) {
     core_->check_open();
+    core_->check_thread();
     impl_->executor = std::move(executor);
 }
 
 concurrent::Executor& EventLoop::default_executor() {
     core_->check_open();
+    core_->check_thread();
     if (impl_->executor_shut_down) {
         throw RuntimeError("Executor shutdown has been called");
     }
@@ -335,6 +339,7 @@ void EventLoop::add_signal_handler(int signal, UniqueFunction<void()> callback) 
 EventLoop::SignalCallback EventLoop::install_signal_handler(int signal,
                                                             UniqueFunction<void()> callback) {
     core_->check_open();
+    core_->check_thread();
     check_signal(signal);
     auto shared = std::make_shared<UniqueFunction<void()>>(std::move(callback));
     const auto found = impl_->signals.find(signal);
@@ -361,6 +366,7 @@ bool EventLoop::has_signal_handler(int signal, const SignalCallback& callback) c
 }
 
 bool EventLoop::remove_signal_handler(int signal) {
+    core_->check_thread();
     check_signal(signal);
     return impl_->signals.erase(signal) > 0;
 }

@@ -7,6 +7,7 @@
 #include <muster/core/run.hpp>
 #include <muster/core/run_in_executor.hpp>
 #include <muster/core/timeout.hpp>
+#include <muster/sync/to_thread.hpp>
 
 #include <doctest/doctest.h>
 
@@ -20,8 +21,6 @@
 
 using namespace muster;
 using namespace std::chrono_literals;
-using concurrent::LifoQueue;
-using concurrent::PriorityQueue;
 using testing_support::ending;
 using testing_support::outcome;
 using testing_support::turns;
@@ -348,8 +347,8 @@ CO_TEST_CASE("concurrent queue: given an item and cancelled, a task hands it to 
 
 CO_TEST_CASE("concurrent queue: items that come back go where they were") {
     IntQueue fifo(2);
-    LifoQueue<int> lifo;
-    PriorityQueue<int> sorted;
+    concurrent::LifoQueue<int> lifo;
+    concurrent::PriorityQueue<int> sorted;
     std::vector<Task<int>> getters;
     for (int i = 0; i < 3; ++i) {
         getters.push_back(create_task(get(fifo)));
@@ -481,7 +480,7 @@ TEST_CASE("concurrent queue: a loop that goes away while its tasks wait, or have
     IntQueue empty;
     IntQueue full(1);
     IntQueue given;
-    LifoQueue<int> stack;
+    concurrent::LifoQueue<int> stack;
     full.put(1);
     {
         EventLoop loop;
@@ -527,6 +526,32 @@ TEST_CASE("concurrent queue: a loop that goes away leaves its items to the threa
     }
     thread.join();
     CHECK(got == 1);
+}
+
+TEST_CASE("concurrent queue: loops come and go while a thread puts, and no item is lost") {
+    constexpr int items = 500;
+    IntQueue queue(2);
+    std::thread producer([&queue] {
+        for (int item = 0; item < items; ++item) {
+            queue.put(item);
+        }
+    });
+    std::vector<int> got;
+    const auto get_one = [&]() -> Coro<> { got.push_back(co_await queue.async_get()); };
+    for (int round = 0; round < 100; ++round) {
+        EventLoop loop;
+        for (int i = 0; i < 3; ++i) {
+            loop.create_task(get_one());
+        }
+        loop.run_until_complete(turns(round % 4));
+    }
+    while (got.size() < items) {
+        got.push_back(queue.get());
+    }
+    producer.join();
+    std::sort(got.begin(), got.end());
+    CHECK(std::adjacent_find(got.begin(), got.end()) == got.end());
+    CHECK(got.back() == items - 1);
 }
 
 TEST_CASE("concurrent queue: a queue that goes away before the loop whose tasks wait at it") {
