@@ -14,8 +14,8 @@ namespace muster {
 struct RunOptions {
     /// Debug mode; default: whether MUSTER_DEBUG is set.
     std::optional<bool> debug = {};
-    /// Ctrl-C cancels the main task, and a second one ends the run at once; only on the main
-    /// thread, and only where SIGINT has its default disposition.
+    /// Ctrl-C cancels the main task, and a second one ends the run at once, after the step that is
+    /// under way; only on the main thread, and only where SIGINT has its default disposition.
     bool handle_sigint = true;
 };
 
