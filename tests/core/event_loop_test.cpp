@@ -395,7 +395,7 @@ TEST_CASE("what was posted before keeps its place before call_soon and create_ta
     };
     loop.call_soon_threadsafe([&] { order.push_back(1); });
     loop.call_soon([&] { order.push_back(2); });
-    loop.call_soon_threadsafe([&] { order.push_back(3); });
+    loop.call_soon_threadsafe([&](int id) { order.push_back(id); }, 3);
     loop.create_task(body());
     loop.run_until_complete(turns(2));
     CHECK(order == std::vector<int>{1, 2, 3, 4});
@@ -572,10 +572,11 @@ TEST_CASE("35. a loop that closes restores the dispositions of the signals it ha
 TEST_CASE("35. a signal wakes a loop that sleeps") {
     EventLoop loop;
     int seen = 0;
-    loop.add_signal_handler(SIGUSR1, [&] {
-        ++seen;
+    const auto handler = [&](int amount) {
+        seen += amount;
         loop.stop();
-    });
+    };
+    loop.add_signal_handler(SIGUSR1, handler, 1);
     loop.call_later(1h, [&] { loop.stop(); });
     std::thread other([] { ::kill(::getpid(), SIGUSR1); });
     loop.run_forever();

@@ -177,6 +177,12 @@ public:
     /// is closed.
     void call_soon_threadsafe(UniqueFunction<void()> callback);
 
+    template <class F, class... Args>
+        requires(sizeof...(Args) > 0)
+    void call_soon_threadsafe(F callback, Args... args) {
+        call_soon_threadsafe(bind(std::move(callback), std::move(args)...));
+    }
+
     /// Runs `callback` after `delay`, never early; equal deadlines in the order they were set.
     template <class Rep, class Period, class F, class... Args>
     TimerHandle call_later(std::chrono::duration<Rep, Period> delay, F callback, Args... args) {
@@ -237,6 +243,12 @@ public:
     /// callback that was there. Throws ValueError when there is no such signal, RuntimeError when
     /// it cannot be caught.
     void add_signal_handler(int signal, UniqueFunction<void()> callback);
+
+    template <class F, class... Args>
+        requires(sizeof...(Args) > 0)
+    void add_signal_handler(int signal, F callback, Args... args) {
+        add_signal_handler(signal, bind(std::move(callback), std::move(args)...));
+    }
 
     /// Restores the default disposition. False when there was no handler; ValueError when there is
     /// no such signal.
