@@ -97,7 +97,6 @@ EventLoop::~EventLoop() {
 
 void EventLoop::check_can_run() const {
     core_->check_open();
-    core_->check_thread();
     if (impl_->embedded()) {
         throw RuntimeError("this event loop is embedded in a host's io_context: the host runs it");
     }
@@ -107,6 +106,7 @@ void EventLoop::check_can_run() const {
     if (detail::LoopCore::current() != nullptr) {
         throw RuntimeError("Cannot run the event loop while another loop is running");
     }
+    core_->check_thread();
 }
 
 void EventLoop::run_forever() {
