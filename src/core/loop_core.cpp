@@ -366,12 +366,14 @@ void LoopCore::close() noexcept {
     if (std::exchange(closed_, true)) {
         return;
     }
-    gate_->close();
     drain_requested_ = true; // what destructors make ready is dropped below, never run
     while (!external_.empty()) {
         external_.pop_front().abandon();
     }
     external_count_ = 0;
+    // Only now: a thread that finds the gate closed destroys what it brings, which the loop must
+    // have let go of.
+    gate_->close();
     while (!tasks_.empty()) {
         auto& task = static_cast<TaskBase&>(tasks_.back());
         const Ref<TaskBase> keep(&task);

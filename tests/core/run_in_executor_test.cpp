@@ -366,6 +366,18 @@ TEST_CASE("195. a call cancelled at once: the executor ends, the loop closes, no
     CHECK(reports.texts().empty());
 }
 
+TEST_CASE("195. a loop that closes at the moment at which its calls end") {
+    for (int i = 0; i < 200; ++i) {
+        concurrent::ThreadPoolExecutor executor(2);
+        EventLoop loop;
+        const Future<void> one = loop.run_in_executor(executor, [] {});
+        const Future<void> two = loop.run_in_executor(executor, [] { std::this_thread::yield(); });
+        loop.close();
+        CHECK(one.done());
+        CHECK(two.done());
+    }
+}
+
 TEST_CASE("after shutdown_default_executor a loop has no default executor, and gets none") {
     for (const bool used : {true, false}) {
         CAPTURE(used);
