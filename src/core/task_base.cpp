@@ -21,33 +21,44 @@ TaskBase::~TaskBase() {
 
 bool TaskBase::cancel(const std::string& message) noexcept {
     if (done()) {
+        mark_retrieved(); // as in asyncio: who cancels it does not mind what it ended with
         return false;
+    }
+    if (passing_cancel_) {
+        return false; // it waits for itself, by way of a gather
     }
     // Down a chain of tasks that await each other. One that is done keeps nothing: the cancellation
     // stays with the task above it.
-    for (TaskBase* task = this;;) {
-        ++task->cancel_requests_;
-        task->cancel_message_ = message.empty() ? nullptr : std::make_unique<std::string>(message);
-        if (task->waiter_ == nullptr) {
-            task->must_cancel_ = true;
-            return true;
-        }
-        FutureBase* next = task->waiter_->cancels();
+    TaskBase* last = this;
+    for (;;) {
+        ++last->cancel_requests_;
+        last->passing_cancel_ = true;
+        FutureBase* next = last->waiter_ != nullptr ? last->waiter_->cancels() : nullptr;
         TaskBase* below = next != nullptr && !next->done() ? next->as_task() : nullptr;
         if (below == nullptr) {
-            if (!task->waiter_->cancel(message)) {
-                task->must_cancel_ = true;
-            }
+            last->cancel_wait(message);
+            break;
+        }
+        if (below->passing_cancel_) {
+            // A circle, in which nobody could ever end: this task leaves it.
+            last->keep_cancel(message);
+            last->wake();
+            break;
+        }
+        last = below;
+    }
+    for (TaskBase* task = this;; task = task->waiter_->cancels()->as_task()) {
+        task->passing_cancel_ = false;
+        if (task == last) {
             return true;
         }
-        task = below;
     }
 }
 
 void TaskBase::start(bool eager) {
     loop()->add_task(*this);
-    if (eager) {
-        const LoopCore::Running running(*loop());
+    // As in asyncio, an eager task starts with its loop if that does not run.
+    if (eager && loop()->running()) {
         step();
     } else {
         wake();
@@ -56,8 +67,33 @@ void TaskBase::start(bool eager) {
 
 void TaskBase::deliver_cancel() noexcept {
     static const std::string none;
+    passing_cancel_ = true;
     if (waiter_->cancel(cancel_message_ ? *cancel_message_ : none)) {
         must_cancel_ = false;
+        wait_cancelled_ = true;
+    }
+    passing_cancel_ = false;
+}
+
+void TaskBase::cancel_wait(const std::string& message) noexcept {
+    if (waiter_ == nullptr || !waiter_->cancel(message)) {
+        keep_cancel(message);
+        return;
+    }
+    set_cancel_message(message);
+    wait_cancelled_ = true;
+}
+
+void TaskBase::keep_cancel(const std::string& message) noexcept {
+    set_cancel_message(message);
+    must_cancel_ = true;
+    cancelled_now_ = leaf_ == nullptr;
+}
+
+void TaskBase::set_cancel_message(const std::string& message) noexcept {
+    // What a wait was cancelled with first is what it throws.
+    if (!wait_cancelled_) {
+        cancel_message_ = message.empty() ? nullptr : std::make_unique<std::string>(message);
     }
 }
 
@@ -83,6 +119,7 @@ std::vector<std::source_location> TaskBase::stack() const {
 }
 
 void TaskBase::destroy_frames() noexcept {
+    waiter_ = nullptr; // in a frame: the destructors below may cancel this task
     for (PromiseBase* frame = leaf_; frame != nullptr;) {
         PromiseBase* parent = frame->parent;
         const std::coroutine_handle<> handle = frame->self;
@@ -107,6 +144,8 @@ void TaskBase::step() noexcept {
     LoopCore& core = *loop();
     TaskBase* const outer = std::exchange(core.current_task, this);
     waiter_ = nullptr;
+    cancelled_now_ = false;
+    wait_cancelled_ = false;
     ready_left_ = max_ready;
     if (!started_) [[unlikely]] {
         if (must_cancel_) {

@@ -18,9 +18,11 @@ public:
     /// Throws RuntimeError for a future of another loop, and for a task that awaits itself.
     void begin(PromiseBase& leaf);
 
-    /// After the wait: throws CancelledError if the task was cancelled meanwhile.
+    /// After the wait: throws CancelledError if the task was cancelled meanwhile. When the future
+    /// was cancelled, too, what it ended with is what the task is to see.
     void end() {
-        if (task_ != nullptr && task_->take_cancel()) [[unlikely]] {
+        if (task_ != nullptr && task_->take_cancel() && future_->state() != State::cancelled)
+            [[unlikely]] {
             task_->throw_cancelled();
         }
     }

@@ -135,6 +135,10 @@ public:
     /// The outermost coroutine has ended.
     void root_ended() noexcept { root_ended_ = true; }
 
+    /// Whether a task that gives a value was cancelled in its very last step: no suspension is left
+    /// that could deliver this, so it ends as cancelled.
+    [[nodiscard]] bool cancelled_at_end() const noexcept { return must_cancel_ && cancelled_now_; }
+
     // --- looking in ---
 
     [[nodiscard]] std::string name() const;
@@ -173,6 +177,9 @@ private:
     static TaskBase* on_node(Node& node, NodeEvent event) noexcept;
     void step() noexcept;
     void deliver_cancel() noexcept;
+    void cancel_wait(const std::string& message) noexcept;
+    void keep_cancel(const std::string& message) noexcept;
+    void set_cancel_message(const std::string& message) noexcept;
 
     ContextRef context_;
     std::coroutine_handle<> root_;
@@ -186,6 +193,9 @@ private:
     unsigned hops_ = max_hops;
     unsigned ready_left_ = max_ready;
     bool must_cancel_ = false;
+    bool cancelled_now_ = false;  // by the step that runs
+    bool wait_cancelled_ = false; // the present wait, which has not resumed yet
+    bool passing_cancel_ = false; // to what it waits on
     bool root_ended_ = false;
     bool started_ = false;
 };
