@@ -112,7 +112,8 @@ void EventLoop::run_forever() {
 
 void EventLoop::run_until_done(detail::FutureBase& main) {
     const detail::Ref<detail::FutureBase> keep(&main);
-    const CallbackId id = detail::add_done_callback(main, [this] { core_->request_stop(); });
+    const CallbackId id =
+        detail::add_done_callback(main, [this](detail::FutureBase&) { core_->request_stop(); });
     try {
         run_forever();
     } catch (...) {

@@ -88,6 +88,7 @@ protected:
 
 private:
     void finish(State state) noexcept;
+    void drop_waiters() noexcept;
     void dispose() noexcept;
 
     std::uint32_t references_ = 0;
@@ -161,6 +162,7 @@ public:
 
     bool cancel(const std::string& message) noexcept override {
         if (done()) {
+            mark_retrieved(); // as in asyncio: who cancels it does not mind what it ended with
             return false;
         }
         finish_cancelled(nullptr, message);
