@@ -174,22 +174,31 @@ public:
         Next operator*() const { return Next(completed_->shared_); }
 
         iterator& operator++() noexcept {
-            --completed_->left_;
+            claim();
             return *this;
         }
 
-        void operator++(int) noexcept { --completed_->left_; }
+        void operator++(int) noexcept { claim(); }
 
-        bool operator==(std::default_sentinel_t) const noexcept { return completed_->left_ == 0; }
+        bool operator==(std::default_sentinel_t) const noexcept { return completed_ == nullptr; }
 
     private:
         friend class AsCompleted;
 
-        explicit iterator(AsCompleted& completed) noexcept : completed_(&completed) {}
+        explicit iterator(AsCompleted& completed) noexcept : completed_(&completed) { claim(); }
 
-        AsCompleted* completed_;
+        void claim() noexcept {
+            if (completed_->left_ == 0) {
+                completed_ = nullptr;
+            } else {
+                --completed_->left_;
+            }
+        }
+
+        AsCompleted* completed_; // null at the end
     };
 
+    /// Goes on where an earlier loop was left, with the element after the one it was left at.
     iterator begin() noexcept { return iterator(*this); }
 
     std::default_sentinel_t end() const noexcept { return {}; }
@@ -224,7 +233,7 @@ private:
 /// Gives the results of `tasks`, a range of Task<T> or Future<T>, in the order in which they are
 /// done; duplicates count once (asyncio.as_completed). When the timeout passes, those that are done
 /// are still given, then TimeoutError is thrown for each that is left. Cancels nothing. Throws
-/// RuntimeError where no loop runs.
+/// RuntimeError where no loop runs, and for tasks of another loop.
 template <class R>
 auto as_completed(R&& tasks, AsCompletedOptions options = {}) {
     static_assert(
