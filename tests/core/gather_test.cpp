@@ -558,6 +558,8 @@ CO_TEST_CASE("203. a gather of coroutines that all end eagerly is over at once")
     const int tree = co_await gather_tree(3, 3);
     CHECK(tree == 40);
     CHECK_FALSE(others_ran);
+    co_await turns();
+    CHECK(others_ran);
 }
 
 CO_TEST_CASE("203. a gather of which one child fails eagerly cancels and waits for the others") {

@@ -152,6 +152,7 @@ CO_TEST_CASE("shield of what is done gives its value at once") {
     const int value = co_await shield(std::move(task));
     CHECK(value == 4);
     CHECK(turn == 0);
+    co_await turns(); // before its locals go
 }
 
 CO_TEST_CASE("shield: several that were cancelled report one error of the inner task once") {
