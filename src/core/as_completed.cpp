@@ -7,6 +7,11 @@ Completions::Completions(const std::vector<FutureBase*>& futures, TimeLimit time
       items_(std::make_unique<Item[]>(futures.size())),
       total_(futures.size()) {
     LoopCore& core = get_running_loop().core();
+    for (const FutureBase* future : futures) {
+        if (!future->done() && future->loop() != &core) {
+            throw RuntimeError("as_completed() was given a task or future of another event loop");
+        }
+    }
     completed_.reserve(total_);
     for (std::size_t i = 0; i < total_; ++i) {
         if (futures[i]->done()) {
@@ -47,11 +52,11 @@ void Completions::wake_waits() noexcept {
 
 TaskBase* Completions::on_item(Node& node, NodeEvent event) noexcept {
     auto& item = static_cast<Item&>(node);
+    Completions& self = *item.completions;
     if (event == NodeEvent::fire) {
-        item.completions->completed(
-            static_cast<std::size_t>(&item - item.completions->items_.get()));
+        self.completed(static_cast<std::size_t>(&item - self.items_.get()));
     }
-    return nullptr;
+    return self.waits_.empty() ? nullptr : self.waits_.front().task_;
 }
 
 TaskBase* Completions::on_timer(Node& node, NodeEvent event) noexcept {

@@ -12,6 +12,7 @@ namespace muster {
 
 namespace {
 
+using detail::FutureBase;
 using detail::Node;
 using detail::NodeEvent;
 using detail::TaskBase;
@@ -34,9 +35,9 @@ private:
     AnyTask waiter_;
 };
 
-std::vector<TaskBase*> awaiting(const TaskBase& task) {
+std::vector<TaskBase*> awaiting(const FutureBase& future) {
     std::vector<TaskBase*> result;
-    task.waiters().for_each([&](Node& node) {
+    future.waiters().for_each([&](Node& node) {
         TaskBase* waiter = node.awaiting_task();
         if (waiter != nullptr && std::ranges::find(result, waiter) == result.end()) {
             result.push_back(waiter);
@@ -63,7 +64,7 @@ public:
 
     void write(const FutureCallGraph& graph, std::size_t level) {
         const std::string indent(4 * level, ' ');
-        text_ += indent + "* Task '" + graph.task.name() + "'\n";
+        text_ += indent + (graph.task ? "* Task '" + graph.task.name() + "'" : "* Future") + "\n";
         for (const std::source_location& where : graph.call_stack) {
             add_line(text_, indent + "  | ", where);
         }
@@ -79,18 +80,22 @@ private:
     std::string& text_;
 };
 
-FutureCallGraph capture(TaskBase& task, const CallGraphOptions& options, std::size_t depth,
-                        std::unordered_set<TaskBase*>& path) {
-    FutureCallGraph graph{AnyTask(&task), task.stack(), {}};
+FutureCallGraph capture(FutureBase& future, const CallGraphOptions& options, std::size_t depth,
+                        std::unordered_set<FutureBase*>& path) {
+    TaskBase* const task = future.as_task();
+    FutureCallGraph graph{AnyTask(task), {}, {}};
+    if (task != nullptr) {
+        graph.call_stack = task->stack();
+    }
     if (graph.call_stack.size() > options.limit) {
         graph.call_stack.resize(options.limit);
     }
     // Tasks can wait for each other in a circle, which is a deadlock, but one to look at.
-    if (depth < options.depth && path.insert(&task).second) {
-        for (TaskBase* waiter : awaiting(task)) {
+    if (depth < options.depth && path.insert(&future).second) {
+        for (TaskBase* waiter : awaiting(future)) {
             graph.awaited_by.push_back(capture(*waiter, options, depth + 1, path));
         }
-        path.erase(&task);
+        path.erase(&future);
     }
     return graph;
 }
@@ -149,15 +154,23 @@ private:
 
 } // namespace
 
+FutureCallGraph detail::capture_call_graph(FutureBase& future, CallGraphOptions options) {
+    std::unordered_set<FutureBase*> path;
+    return capture(future, options, 0, path);
+}
+
 FutureCallGraph capture_call_graph(const AnyTask& task, CallGraphOptions options) {
-    std::unordered_set<TaskBase*> path;
-    return capture(*task.state(), options, 0, path);
+    return task ? detail::capture_call_graph(*task.state(), options) : FutureCallGraph();
+}
+
+std::string format_call_graph(const FutureCallGraph& graph) {
+    std::string text;
+    GraphWriter(text).write(graph, 0);
+    return text;
 }
 
 std::string format_call_graph(const AnyTask& task, CallGraphOptions options) {
-    std::string text;
-    GraphWriter(text).write(capture_call_graph(task, options), 0);
-    return text;
+    return task ? format_call_graph(capture_call_graph(task, options)) : std::string();
 }
 
 void print_call_graph(const AnyTask& task, std::ostream& out, CallGraphOptions options) {

@@ -9,7 +9,7 @@ namespace {
 // Waits among a future's waiters, then runs in the loop's ready list.
 class DoneCallback final : public Pooled, public Node {
 public:
-    DoneCallback(FutureBase& state, UniqueFunction<void()> callback, CallbackId id)
+    DoneCallback(FutureBase& state, UniqueFunction<void(FutureBase&)> callback, CallbackId id)
         : Node(&DoneCallback::on_node),
           state_(&state),
           callback_(std::move(callback)),
@@ -18,20 +18,25 @@ public:
 
     [[nodiscard]] CallbackId id() const noexcept { return id_; }
 
+    void run_soon() noexcept {
+        keep_ = Ref<FutureBase>(state_);
+        state_->loop()->append(*this);
+    }
+
     static TaskBase* on_node(Node& node, NodeEvent event) noexcept {
         auto* self = static_cast<DoneCallback*>(&node);
         if (event == NodeEvent::who) {
             return nullptr;
         }
         if (event == NodeEvent::fire) {
-            self->state_->loop()->append(node);
+            self->run_soon();
             return nullptr;
         }
         if (event == NodeEvent::run) {
             LoopCore& core = *self->state_->loop();
             const ContextScope scope(std::move(self->context_));
             try {
-                self->callback_();
+                self->callback_(*self->state_);
             } catch (...) {
                 core.callback_failed("Exception in done callback");
             }
@@ -41,15 +46,16 @@ public:
     }
 
 private:
-    FutureBase* state_; // alive: the callback holds a handle
-    UniqueFunction<void()> callback_;
+    FutureBase* state_; // in whose list this lies, or which is kept
+    Ref<FutureBase> keep_;
+    UniqueFunction<void(FutureBase&)> callback_;
     ContextRef context_;
     CallbackId id_;
 };
 
 } // namespace
 
-CallbackId add_done_callback(FutureBase& state, UniqueFunction<void()> callback) {
+CallbackId add_done_callback(FutureBase& state, UniqueFunction<void(FutureBase&)> callback) {
     static std::atomic<CallbackId> last = 0;
     LoopCore* core = state.loop();
     if (core == nullptr) {
@@ -58,7 +64,7 @@ CallbackId add_done_callback(FutureBase& state, UniqueFunction<void()> callback)
     core->check_thread();
     auto* node = new DoneCallback(state, std::move(callback), ++last);
     if (state.done()) {
-        core->append(*node);
+        node->run_soon();
     } else {
         state.add_waiter(*node);
     }

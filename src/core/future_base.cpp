@@ -1,5 +1,6 @@
 #include <muster/core/detail/future_base.hpp>
 #include <muster/core/detail/loop_core.hpp>
+#include <muster/core/detail/task_base.hpp>
 #include <muster/core/event_loop.hpp>
 
 #include <cxxabi.h>
@@ -39,13 +40,23 @@ void FutureBase::dispose() noexcept {
         context.message = std::string(kind()) + " exception was never retrieved";
         context.exception = error_;
         context.task = label();
+        // As in asyncio: a handler sees the context variables of the task that it is told of.
+        TaskBase* const task = as_task();
+        const ContextScope scope(task != nullptr ? task->context() : current_context());
         if (loop_ != nullptr) {
             loop_->report(context);
         } else {
             default_exception_handler(context);
         }
     }
+    drop_waiters(); // nobody is left who could finish it
     delete this;
+}
+
+void FutureBase::drop_waiters() noexcept {
+    while (!waiters_.empty()) {
+        waiters_.pop_front().notify(NodeEvent::drop);
+    }
 }
 
 std::exception_ptr FutureBase::error() const {
@@ -76,9 +87,7 @@ void FutureBase::orphan() noexcept {
     if (state_ == State::pending) {
         state_ = State::cancelled;
     }
-    while (!waiters_.empty()) {
-        waiters_.pop_front().notify(NodeEvent::drop);
-    }
+    drop_waiters();
     loop_ = nullptr;
 }
 

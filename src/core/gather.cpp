@@ -70,8 +70,7 @@ void GatherWait::end() {
     for (const GatherChild& child : children_) {
         child.future->mark_retrieved(); // what fails later, too
     }
-    if (!late && failed_ != nullptr &&
-        (!cancel_requested_ || failed_->future->state() == State::failed)) {
+    if (failed_ != nullptr && (!late || failed_->future->state() == State::cancelled)) {
         failed_->future->rethrow();
     }
     task_->throw_cancelled();

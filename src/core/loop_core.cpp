@@ -325,29 +325,41 @@ void LoopCore::remove_task(TaskBase& task) noexcept {
 }
 
 void LoopCore::cancel_wait_of(TaskBase& task) noexcept {
-    if (task.cancel_queued_) {
-        return; // a second request before the first has been passed on is part of it
-    }
-    const bool at_it = cancel_place_ != nullptr;
-    if (!at_it) {
-        cancel_place_ = &cancelled_;
-    }
-    // Those that one task's wait cancels go before those that were queued earlier, in their order.
-    task.cancel_queued_ = true;
-    task.next_cancelled_ = *cancel_place_;
-    *cancel_place_ = &task;
-    cancel_place_ = &task.next_cancelled_;
-    if (at_it) {
+    task.cancel_passing_ = true;
+    task.cancelled_by_ = cancelling_;
+    if (cancelling_ != nullptr) {
+        // Before those that were queued earlier, and behind those of the same wait.
+        task.next_cancelled_ = *cancel_place_;
+        *cancel_place_ = &task;
+        cancel_place_ = &task.next_cancelled_;
         return;
     }
-    while (cancelled_ != nullptr) {
-        TaskBase& next = *cancelled_;
-        cancelled_ = std::exchange(next.next_cancelled_, nullptr);
-        next.cancel_queued_ = false;
-        cancel_place_ = &cancelled_;
-        next.cancel_wait();
+    TaskBase* queued = &task;
+    TaskBase* passed_on = nullptr;
+    while (queued != nullptr) {
+        cancelling_ = queued;
+        queued = std::exchange(cancelling_->next_cancelled_, passed_on);
+        passed_on = cancelling_;
+        cancel_place_ = &queued;
+        cancelling_->cancel_wait();
     }
-    cancel_place_ = nullptr;
+    cancelling_ = nullptr;
+    while (passed_on != nullptr) {
+        TaskBase& done = *passed_on;
+        passed_on = std::exchange(done.next_cancelled_, nullptr);
+        done.cancelled_by_ = nullptr;
+        done.cancel_passing_ = false;
+    }
+}
+
+bool LoopCore::cancelled_twice(TaskBase& task) noexcept {
+    for (const TaskBase* above = cancelling_; above != nullptr; above = above->cancelled_by_) {
+        if (above == &task) {
+            return false;
+        }
+    }
+    ++task.cancel_requests_;
+    return true;
 }
 
 void LoopCore::add_external(ExternalOperation& operation) noexcept {

@@ -7,9 +7,13 @@ AnyTask current_task() noexcept {
     return core != nullptr ? AnyTask(core->current_task) : AnyTask();
 }
 
-std::vector<AnyTask> all_tasks() {
+AnyTask current_task(EventLoop& loop) noexcept { return AnyTask(loop.core().current_task); }
+
+std::vector<AnyTask> all_tasks() { return all_tasks(get_running_loop()); }
+
+std::vector<AnyTask> all_tasks(EventLoop& loop) {
     std::vector<AnyTask> tasks;
-    get_running_loop().core().tasks().for_each([&](detail::FutureBase& future) {
+    loop.core().tasks().for_each([&](detail::FutureBase& future) {
         tasks.emplace_back(static_cast<detail::TaskBase*>(&future));
     });
     return tasks;

@@ -21,25 +21,33 @@ TaskBase::~TaskBase() {
 
 bool TaskBase::cancel(const std::string& message) noexcept {
     if (done()) {
+        mark_retrieved(); // as in asyncio: who cancels it does not mind what it ended with
         return false;
     }
+    if (cancel_passing_) {
+        return loop()->cancelled_twice(*this);
+    }
     ++cancel_requests_;
-    cancel_message_ = message.empty() ? nullptr : std::make_unique<std::string>(message);
+    set_cancel_message(message);
     loop()->cancel_wait_of(*this);
     return true;
 }
 
 void TaskBase::cancel_wait() noexcept {
     static const std::string none;
-    if (waiter_ == nullptr || !waiter_->cancel(cancel_message_ ? *cancel_message_ : none)) {
+    if (waiter_ != nullptr && waiter_->cancel(cancel_message_ ? *cancel_message_ : none)) {
+        must_cancel_ = false;
+        wait_cancelled_ = true;
+    } else {
         must_cancel_ = true;
+        cancelled_now_ = leaf_ == nullptr;
     }
 }
 
 void TaskBase::start(bool eager) {
     loop()->add_task(*this);
-    if (eager) {
-        const LoopCore::Running running(*loop());
+    // As in asyncio, an eager task starts with its loop if that does not run.
+    if (eager && loop()->running()) {
         step();
     } else {
         loop()->accept_posted();
@@ -47,10 +55,10 @@ void TaskBase::start(bool eager) {
     }
 }
 
-void TaskBase::deliver_cancel() noexcept {
-    static const std::string none;
-    if (waiter_->cancel(cancel_message_ ? *cancel_message_ : none)) {
-        must_cancel_ = false;
+void TaskBase::set_cancel_message(const std::string& message) noexcept {
+    // What a wait was cancelled with first is what it throws.
+    if (!wait_cancelled_) {
+        cancel_message_ = message.empty() ? nullptr : std::make_unique<std::string>(message);
     }
 }
 
@@ -76,6 +84,7 @@ std::vector<std::source_location> TaskBase::stack() const {
 }
 
 void TaskBase::destroy_frames() noexcept {
+    waiter_ = nullptr; // in a frame: the destructors below may cancel this task
     for (PromiseBase* frame = leaf_; frame != nullptr;) {
         PromiseBase* parent = frame->parent;
         const std::coroutine_handle<> handle = frame->self;
@@ -101,6 +110,8 @@ void TaskBase::step() noexcept {
     LoopCore& core = *loop();
     TaskBase* const outer = std::exchange(core.current_task, this);
     waiter_ = nullptr;
+    cancelled_now_ = false;
+    wait_cancelled_ = false;
     ready_left_ = max_ready;
     if (!started_) [[unlikely]] {
         if (must_cancel_) {

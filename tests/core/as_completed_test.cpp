@@ -146,3 +146,49 @@ CO_TEST_CASE("as_completed of nothing is over at once, and may be dropped before
     co_await async_sleep(1min);
     CHECK_FALSE(slow.done());
 }
+
+CO_TEST_CASE("as_completed: a loop that was left goes on with the next one") {
+    std::vector<Task<int>> tasks;
+    for (int i = 0; i < 4; ++i) {
+        tasks.push_back(create_task(after(std::chrono::seconds(i), i)));
+    }
+    auto completed = as_completed(tasks);
+    std::vector<int> values;
+    for (auto next : completed) {
+        values.push_back(co_await next);
+        if (values.size() == 2) {
+            break;
+        }
+    }
+    for (auto next : completed) {
+        values.push_back(co_await next);
+    }
+    CHECK(values == std::vector{0, 1, 2, 3});
+    CHECK(completed.begin() == completed.end());
+    const auto none = co_await completed.next();
+    CHECK_FALSE(none.has_value());
+}
+
+CO_TEST_CASE("as_completed: whichever is awaited first gives the one that is done first") {
+    const std::vector<Task<int>> tasks{create_task(after(1s, 1)), create_task(after(2s, 2))};
+    auto completed = as_completed(tasks);
+    std::vector<decltype(*completed.begin())> nexts;
+    for (auto next : completed) {
+        nexts.push_back(next);
+    }
+    REQUIRE(nexts.size() == 2);
+    const int first = co_await nexts[1];
+    const int second = co_await nexts[0];
+    CHECK(first == 1);
+    CHECK(second == 2);
+}
+
+CO_TEST_CASE("as_completed: a timeout that was not needed leaves no timer") {
+    const auto before = get_running_loop().core().timer_count();
+    const std::vector<Task<int>> tasks{create_task(after(1s, 1))};
+    auto completed = as_completed(tasks, {.timeout = 1h});
+    for (auto next : completed) {
+        static_cast<void>(co_await next);
+    }
+    CHECK(get_running_loop().core().timer_count() == before);
+}

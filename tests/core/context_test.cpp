@@ -6,6 +6,7 @@
 
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace muster;
@@ -147,4 +148,43 @@ TEST_CASE("a loop run inside Context::run starts with its values, its tasks have
         CHECK(run(body()) == "outside task");
         CHECK(device.get() == "outside");
     });
+}
+
+TEST_CASE("Context::run lets exceptions through, and leaves the context all the same") {
+    const Context context;
+    const auto fails = [] {
+        device.set("r9");
+        throw ValueError("inside");
+    };
+    CHECK_THROWS_AS(context.run(fails), ValueError);
+    CHECK(device.get() == "none");
+    CHECK(context.run([] { return device.get(); }) == "r9"); // it can be entered again
+}
+
+TEST_CASE("contexts nest: each sees its own values, and a copy made inside has those of inside") {
+    const Context outer;
+    std::optional<Context> copied;
+    outer.run([&] {
+        device.set("outer");
+        const Context inner;
+        inner.run([&] {
+            CHECK(device.get() == "none");
+            device.set("inner");
+            copied = copy_context();
+        });
+        CHECK(device.get() == "outer");
+    });
+    CHECK(copied->run([] { return device.get(); }) == "inner");
+    CHECK(device.get() == "none");
+}
+
+TEST_CASE("a token undoes what came after it as well, and get(fallback) outranks the default") {
+    const ContextVar<int> number("number", 42);
+    CHECK(number.get(7) == 7);
+    auto first = number.set(1);
+    number.set(2);
+    number.set(3);
+    number.reset(std::move(first));
+    CHECK(number.get() == 42);
+    CHECK(number.get(7) == 7);
 }

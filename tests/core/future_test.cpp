@@ -245,3 +245,127 @@ CO_TEST_CASE("future: cancelled before, while and in the turn in which it is awa
     CHECK(outcome(finished) == "cancelled");
     CHECK(three.result() == 1);
 }
+
+CO_TEST_CASE("callbacks can be removed by other callbacks only before the future is done") {
+    const Future<int> future = make_future();
+    std::vector<int> order;
+    CallbackId second = 0;
+    std::size_t removed = 99;
+    future.add_done_callback([&](const Future<int>& done) {
+        order.push_back(1);
+        removed = done.remove_done_callback(second); // it is on its way already
+    });
+    second = future.add_done_callback([&](const auto&) { order.push_back(2); });
+    const CallbackId third = future.add_done_callback([&](const auto&) { order.push_back(3); });
+    future.add_done_callback([&](const Future<int>& done) {
+        done.add_done_callback([&](const auto&) { order.push_back(5); });
+        order.push_back(4);
+    });
+    CHECK(future.remove_done_callback(third) == 1);
+    future.set_result(1);
+    CHECK(future.remove_done_callback(second) == 0);
+    co_await turns(2);
+    CHECK(order == std::vector<int>{1, 2, 4, 5});
+    CHECK(removed == 0);
+}
+
+CO_TEST_CASE("callbacks run after an error and after a cancellation as well") {
+    const Future<int> failed = make_future();
+    const Future<int> cancelled = make_future();
+    std::vector<std::string> seen;
+    failed.add_done_callback(
+        [&](const Future<int>& done) { seen.emplace_back(done.exception() ? "error" : "none"); });
+    cancelled.add_done_callback([&](const Future<int>& done) {
+        seen.emplace_back(done.cancelled() ? "cancelled" : "not");
+    });
+    failed.set_exception(ValueError("bad"));
+    cancelled.cancel();
+    co_await turns();
+    CHECK(seen == std::vector<std::string>{"error", "cancelled"});
+}
+
+CO_TEST_CASE("a pending future that nobody holds goes, and its callbacks with it, uncalled") {
+    const auto owned = std::make_shared<int>(1);
+    bool called = false;
+    {
+        const Future<int> future = make_future();
+        future.add_done_callback([owned, &called](const auto&) { called = true; });
+        CHECK(owned.use_count() == 2);
+    }
+    CHECK(owned.use_count() == 1);
+    co_await turns();
+    CHECK_FALSE(called);
+}
+
+CO_TEST_CASE("a future is kept until its callbacks have run") {
+    int value = 0;
+    {
+        const Future<int> future = make_future();
+        future.add_done_callback([&](const Future<int>& done) { value = done.result(); });
+        future.set_result(7);
+    }
+    co_await turns();
+    CHECK(value == 7);
+}
+
+CO_TEST_CASE(
+    "set_exception() of no exception throws ValueError, and of CancelledError is an error") {
+    const Future<int> future = make_future();
+    CHECK_THROWS_AS(future.set_exception(std::exception_ptr()), ValueError);
+    CHECK_FALSE(future.done());
+    future.set_exception(CancelledError("given"));
+    CHECK_FALSE(future.cancelled());
+    CHECK(future.exception() != nullptr);
+    const auto body = [&]() -> Coro<> { static_cast<void>(co_await future); };
+    const Task<> task = create_task(body);
+    co_await turns();
+    CHECK(task.cancelled());
+}
+
+CO_TEST_CASE(
+    "what a future failed with is reported once, unless somebody has looked or cancelled") {
+    const LoopReports reports(get_running_loop());
+    const auto failed = [] {
+        const Future<int> future = make_future();
+        future.set_exception(ValueError("bad"));
+        return future;
+    };
+    static_cast<void>(make_future());     // pending
+    make_future().set_result(1);          // a value
+    static_cast<void>(failed().cancel()); // done, and cancelled all the same
+    static_cast<void>(failed().exception());
+    try {
+        static_cast<void>(failed().result());
+    } catch (const ValueError&) {
+        CHECK(reports.texts().empty());
+    }
+    try {
+        const Future<int> future = failed();
+        static_cast<void>(co_await future);
+    } catch (const ValueError&) {
+        CHECK(reports.texts().empty());
+    }
+    {
+        const Future<int> future = failed();
+        static_cast<void>(future.done());
+        static_cast<void>(future.cancelled());
+        const Future<int> copy = future;
+        CHECK(reports.texts().empty());
+    }
+    CHECK(reports.texts() == std::vector<std::string>{"Future exception was never retrieved: bad"});
+    get_running_loop().set_exception_handler(nullptr);
+}
+
+CO_TEST_CASE("cancelling a task that waits for a future cancels the future, for all who wait") {
+    const Future<int> future = make_future();
+    const auto body = [&]() -> Coro<> { static_cast<void>(co_await future); };
+    const Task<> one = create_task(body);
+    const Task<> two = create_task(body);
+    co_await turns();
+    one.cancel("enough");
+    CHECK(future.cancelled());
+    co_await turns();
+    CHECK(one.cancelled());
+    CHECK(two.cancelled());
+    CHECK(two.cancelling() == 0);
+}

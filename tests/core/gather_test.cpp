@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <memory>
+#include <stdexcept>
 #include <string>
 #include <tuple>
 #include <utility>
@@ -30,6 +31,11 @@ Coro<int> fail_after(std::chrono::seconds delay, std::string text) {
     co_await async_sleep(delay);
     throw ValueError(text);
 }
+
+class ZeroDivision : public std::runtime_error {
+public:
+    ZeroDivision() : std::runtime_error("division by zero") {}
+};
 
 // Sleeps; notes when it is cancelled.
 Coro<int> noting(std::vector<std::string>& notes, std::string name) {
@@ -352,4 +358,254 @@ CO_TEST_CASE("ten thousand children") {
         in_order = in_order && results[static_cast<std::size_t>(i)] == i;
     }
     CHECK(in_order);
+}
+
+CO_TEST_CASE("a task given twice is awaited once, and its result is there twice") {
+    int runs = 0;
+    const auto counts = [&]() -> Coro<std::string> {
+        ++runs;
+        co_await async_sleep(1s);
+        co_return "value";
+    };
+    const Task<std::string> task = create_task(counts);
+    const auto [one, two] = co_await gather(task, task);
+    CHECK(one == "value");
+    CHECK(two == "value");
+    std::vector<Task<std::string>> tasks{task, create_task(counts), task};
+    const std::vector<std::string> values = co_await gather(std::move(tasks));
+    CHECK(values == std::vector<std::string>(3, "value"));
+    CHECK(runs == 2);
+    const Task<int> failing = create_task(fail_after(1s, "once"));
+    const auto results = co_await gather(return_exceptions, failing, failing);
+    CHECK_FALSE(std::get<0>(results).has_value());
+    CHECK(std::get<0>(results).error() == std::get<1>(results).error());
+}
+
+CO_TEST_CASE("a value that only moves is moved out of a task whose last handle gather is given") {
+    const auto make = []() -> Coro<std::unique_ptr<int>> { co_return std::make_unique<int>(4); };
+    const auto [one] = co_await gather(create_task(make));
+    CHECK(*one == 4);
+    std::vector<Task<std::unique_ptr<int>>> tasks;
+    tasks.push_back(create_task(make));
+    tasks.push_back(create_task(make));
+    const auto values = co_await gather(std::move(tasks));
+    CHECK(*values[1] == 4);
+    const Task<std::unique_ptr<int>> kept = create_task(make);
+    bool refused = false;
+    try {
+        static_cast<void>(co_await gather(kept));
+    } catch (const InvalidStateError&) {
+        refused = true;
+    }
+    CHECK(refused);
+    CHECK(*kept.result() == 4);
+}
+
+CO_TEST_CASE("a CancelledError in a Result carries the message of its child") {
+    const Task<int> first = create_task(after(1h, 1));
+    const auto future = get_running_loop().create_future<int>();
+    co_await turns();
+    first.cancel("the task's");
+    future.cancel("the future's");
+    const auto results = co_await gather(return_exceptions, first, future, after(1s, 3));
+    const auto message = [](const Result<int>& result) -> std::string {
+        try {
+            std::rethrow_exception(result.error());
+        } catch (const CancelledError& cancelled) {
+            return cancelled.message();
+        }
+    };
+    CHECK(message(std::get<0>(results)) == "the task's");
+    CHECK(message(std::get<1>(results)) == "the future's");
+    CHECK(std::get<2>(results).value() == 3);
+    CHECK(current_task().cancelling() == 0);
+}
+
+CO_TEST_CASE("the first child that is cancelled or fails is what gather throws") {
+    const auto futures = [] {
+        std::vector<Future<int>> made;
+        for (int i = 0; i < 5; ++i) {
+            made.push_back(get_running_loop().create_future<int>());
+        }
+        return made;
+    };
+    const auto gathering = [](std::vector<Future<int>> given) -> Coro<> {
+        static_cast<void>(co_await gather(std::move(given)));
+    };
+    std::vector<Future<int>> some = futures();
+    const Task<> cancelled_first = create_task(gathering, some);
+    co_await turns();
+    some[0].set_result(1);
+    some[1].cancel("zapped");
+    some[2].set_exception(ZeroDivision());
+    some[3].cancel();
+    co_await turns(2);
+    CHECK(ending(cancelled_first) == "cancelled: zapped");
+    CHECK(cancelled_first.cancelling() == 0);
+    CHECK_FALSE(some[4].done());
+    some = futures();
+    const Task<> failed_first = create_task(gathering, some);
+    co_await turns();
+    some[2].set_exception(ZeroDivision());
+    some[1].cancel("later");
+    co_await turns(2);
+    CHECK(ending(failed_first) == "division by zero");
+}
+
+CO_TEST_CASE("a child that answers cancellation with an error has the gather throw that error") {
+    const auto stubborn = []() -> Coro<> {
+        try {
+            co_await async_sleep(1h);
+        } catch (const CancelledError&) {
+            throw ZeroDivision();
+        }
+    };
+    const auto body = [&]() -> Coro<> { co_await gather(stubborn(), stubborn()); };
+    const Task<> task = create_task(body);
+    co_await turns(2);
+    task.cancel("go");
+    co_await turns(4);
+    CHECK(ending(task) == "division by zero");
+    CHECK(task.cancelling() == 1);
+}
+
+CO_TEST_CASE("children that swallow a cancellation do not swallow that of the gather") {
+    const auto swallows = []() -> Coro<int> {
+        try {
+            co_await async_sleep(1h);
+        } catch (const CancelledError&) {
+            co_return 5;
+        }
+        co_return 0;
+    };
+    bool went_on = false;
+    const auto body = [&]() -> Coro<> {
+        static_cast<void>(co_await gather(swallows(), swallows()));
+        went_on = true;
+    };
+    const Task<> task = create_task(body);
+    co_await turns(2);
+    task.cancel("go");
+    co_await turns(4);
+    CHECK(ending(task) == "cancelled: go");
+    CHECK_FALSE(went_on);
+}
+
+namespace {
+
+Coro<int> gather_tree(int width, int depth) {
+    if (depth == 0) {
+        co_return 1;
+    }
+    std::vector<Coro<int>> children;
+    for (int i = 0; i < width; ++i) {
+        children.push_back(gather_tree(width, depth - 1));
+    }
+    int sum = 1;
+    for (const int value : co_await gather(std::move(children))) {
+        sum += value;
+    }
+    co_return sum;
+}
+
+Coro<> group_tree(int width, int depth, int& leaves) {
+    if (depth == 0) {
+        ++leaves;
+        co_return;
+    }
+    co_await task_group([&](TaskGroup& group) -> Coro<> {
+        for (int i = 0; i < width; ++i) {
+            group.create_task(group_tree(width, depth - 1, leaves));
+        }
+        co_return;
+    });
+}
+
+// While alive, tasks start inside create_task.
+class EagerTasks {
+public:
+    EagerTasks() { get_running_loop().set_eager_tasks(true); }
+
+    EagerTasks(const EagerTasks&) = delete;
+    EagerTasks& operator=(const EagerTasks&) = delete;
+
+    ~EagerTasks() { get_running_loop().set_eager_tasks(false); }
+};
+
+} // namespace
+
+CO_TEST_CASE("203. trees of gathers and groups give the same with eager tasks as with lazy ones") {
+    int lazy_leaves = 0;
+    const int lazy = co_await gather_tree(5, 4);
+    co_await group_tree(5, 4, lazy_leaves);
+    CHECK(lazy == 781);
+    CHECK(lazy_leaves == 625);
+    const EagerTasks eager_tasks;
+    int eager_leaves = 0;
+    const int eager = co_await gather_tree(5, 4);
+    co_await group_tree(5, 4, eager_leaves);
+    CHECK(eager == lazy);
+    CHECK(eager_leaves == lazy_leaves);
+}
+
+CO_TEST_CASE("203. a gather of coroutines that all end eagerly is over at once") {
+    const EagerTasks eager_tasks;
+    bool others_ran = false;
+    get_running_loop().call_soon([&] { others_ran = true; });
+    const auto at_once = [](int value) -> Coro<int> { co_return value; };
+    const auto [one, two] = co_await gather(at_once(1), at_once(2));
+    CHECK(one + two == 3);
+    const int tree = co_await gather_tree(3, 3);
+    CHECK(tree == 40);
+    CHECK_FALSE(others_ran);
+    co_await turns();
+    CHECK(others_ran);
+}
+
+CO_TEST_CASE("203. a gather of which one child fails eagerly cancels and waits for the others") {
+    const EagerTasks eager_tasks;
+    std::vector<std::string> notes;
+    const auto fails = []() -> Coro<int> {
+        throw ValueError("at once");
+        co_return 0;
+    };
+    std::string caught;
+    try {
+        co_await gather(noting(notes, "before"), fails(), noting(notes, "after"));
+    } catch (const ValueError& error) {
+        caught = error.what();
+    }
+    CHECK(caught == "at once");
+    CHECK(notes == std::vector<std::string>{"before", "after"});
+}
+
+TEST_CASE("gather and as_completed of what belongs to another loop throw RuntimeError") {
+    EventLoop other;
+    const Future<int> foreign = other.create_future<int>();
+    const auto main = [&]() -> Coro<std::string> {
+        std::string caught;
+        int started = 0;
+        const auto child = [&]() -> Coro<> {
+            ++started;
+            co_await async_sleep(1h);
+        };
+        try {
+            co_await gather(child(), foreign);
+        } catch (const RuntimeError&) {
+            caught += "gather ";
+        }
+        try {
+            for (auto next : as_completed({foreign})) {
+                static_cast<void>(co_await next);
+            }
+        } catch (const RuntimeError&) {
+            caught += "as_completed";
+        }
+        co_await turns(2);
+        CHECK(started == 0); // the gather took its child back
+        CHECK(all_tasks().size() == 1);
+        co_return caught;
+    };
+    CHECK(run(main()) == "gather as_completed");
+    CHECK(foreign.cancel());
 }

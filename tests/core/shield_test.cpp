@@ -152,5 +152,42 @@ CO_TEST_CASE("shield of what is done gives its value at once") {
     const int value = co_await shield(std::move(task));
     CHECK(value == 4);
     CHECK(turn == 0);
-    co_await turns(); // the callback refers to this frame
+    co_await turns(); // before its locals go
+}
+
+CO_TEST_CASE("shield: several that were cancelled report one error of the inner task once") {
+    const LoopReports reports(get_running_loop());
+    const auto fails = []() -> Coro<> {
+        co_await async_sleep(1s);
+        throw ValueError("inner");
+    };
+    {
+        const Task<> inner = create_task(fails);
+        const auto shields = [&]() -> Coro<> { co_await shield(inner); };
+        const Task<> one = create_task(shields);
+        const Task<> two = create_task(shields);
+        co_await turns();
+        one.cancel();
+        two.cancel();
+        co_await async_sleep(2s);
+        CHECK(outcome(one) == "cancelled");
+        CHECK(outcome(two) == "cancelled");
+    }
+    CHECK(reports.texts() == std::vector<std::string>{"exception in shielded future: inner"});
+    get_running_loop().set_exception_handler(nullptr);
+}
+
+CO_TEST_CASE(
+    "shield: the message of the cancellation reaches who waited, the inner task has none") {
+    const Task<int> inner = create_task(after(1s, 1));
+    const auto shields = [&]() -> Coro<> { static_cast<void>(co_await shield(inner)); };
+    const Task<> outer = create_task(shields);
+    co_await turns();
+    outer.cancel("first");
+    outer.cancel("second");
+    co_await turns();
+    CHECK(ending(outer) == "cancelled: first");
+    CHECK(inner.cancelling() == 0);
+    const int value = co_await inner;
+    CHECK(value == 1);
 }

@@ -263,7 +263,7 @@ CO_TEST_CASE("a task that throws CancelledError of its own accord is cancelled")
     CHECK(ending(task) == "cancelled: mine");
 }
 
-CO_TEST_CASE("the message of the latest request is the one that is thrown") {
+CO_TEST_CASE("of several requests before a wait resumes, the first one's message is thrown") {
     std::string message;
     const auto body = [&]() -> Coro<> {
         try {
@@ -278,7 +278,202 @@ CO_TEST_CASE("the message of the latest request is the one that is thrown") {
     task.cancel("first");
     task.cancel("second");
     co_await turns();
-    CHECK(message == "second");
+    CHECK(message == "first");
+    CHECK(ending(task) == "cancelled: first");
+    CHECK(task.cancelling() == 2);
+}
+
+CO_TEST_CASE("of several requests before a task starts, the latest one's message is thrown") {
+    const auto body = []() -> Coro<> { co_return; };
+    const Task<> task = create_task(body);
+    task.cancel("first");
+    task.cancel("second");
+    co_await turns();
+    CHECK(ending(task) == "cancelled: second");
+}
+
+CO_TEST_CASE("a future that was cancelled before its waiting task is what the task sees") {
+    const auto future = get_running_loop().create_future<int>();
+    const auto body = [&]() -> Coro<> { static_cast<void>(co_await future); };
+    const Task<> task = create_task(body);
+    co_await turns();
+    future.cancel("the future's");
+    task.cancel("the task's");
+    co_await turns();
+    CHECK(future.cancelled());
+    CHECK(ending(task) == "cancelled: the future's");
+}
+
+CO_TEST_CASE("the message of cancel() is that of result(), exception() and the awaiting task") {
+    const auto sleeps = []() -> Coro<> { co_await async_sleep(10s); };
+    const Task<> task = create_task(sleeps);
+    const auto awaits = [&]() -> Coro<> { co_await task; };
+    const Task<> awaiting = create_task(awaits);
+    co_await turns();
+    task.cancel("my message");
+    co_await wait({task});
+    std::vector<std::string> messages;
+    try {
+        task.result();
+    } catch (const CancelledError& cancelled) {
+        messages.push_back(cancelled.message());
+    }
+    try {
+        static_cast<void>(task.exception());
+    } catch (const CancelledError& cancelled) {
+        messages.push_back(cancelled.message());
+    }
+    CHECK(messages == std::vector<std::string>(2, "my message"));
+    CHECK(ending(awaiting) == "cancelled: my message");
+    CHECK(awaiting.cancelling() == 0);
+}
+
+CO_TEST_CASE("a task that cancels itself and then ends without suspending is cancelled") {
+    const auto value = []() -> Coro<int> {
+        current_task().cancel("at the end");
+        co_return 12;
+    };
+    const Task<int> ended = create_task(value);
+    const Task<int> eager = create_task(value(), {.eager_start = true});
+    const auto fails = []() -> Coro<int> {
+        current_task().cancel();
+        throw ValueError("outranks it");
+        co_return 0;
+    };
+    const Task<int> failed = create_task(fails);
+    const auto changed_its_mind = []() -> Coro<int> {
+        current_task().cancel();
+        current_task().uncancel();
+        co_return 13;
+    };
+    const Task<int> uncancelled = create_task(changed_its_mind);
+    co_await turns();
+    CHECK(ending(ended) == "cancelled: at the end");
+    CHECK_FALSE(ended.cancel());
+    CHECK(ending(eager) == "cancelled: at the end");
+    CHECK(ending(failed) == "outranks it");
+    CHECK(outcome(uncancelled) == "value");
+}
+
+CO_TEST_CASE("uncancel() after a task has ended changes nothing") {
+    const auto body = []() -> Coro<> { co_await async_sleep(10s); };
+    const Task<> task = create_task(body);
+    co_await turns();
+    task.cancel();
+    co_await turns();
+    task.uncancel();
+    CHECK(task.cancelled());
+    CHECK(task.cancelling() == 0);
+}
+
+// timeout() as users write it themselves, from cancel() and uncancel().
+CO_TEST_CASE("cancel and uncancel make structured blocks: code after the block is not cancelled") {
+    const auto request = [](Clock::duration sleep, Clock::duration limit) -> Coro<std::string> {
+        const AnyTask me = current_task();
+        bool timed_out = false;
+        bool cancelled = false;
+        bool finished = false;
+        const TimerHandle timer = get_running_loop().call_later(limit, [&] {
+            timed_out = true;
+            me.cancel();
+        });
+        try {
+            co_await async_sleep(sleep);
+            finished = true;
+        } catch (const CancelledError&) {
+            cancelled = true;
+        }
+        Handle(timer).cancel();
+        const bool converts = timed_out && me.uncancel() == 0 && cancelled;
+        co_await async_sleep(0s);
+        co_return std::string(converts ? "timed out" : "in time") + (finished ? ", finished" : "");
+    };
+    const Task<std::string> slow = create_task(request(10s, 100ms));
+    const Task<std::string> fast = create_task(request(0s, 10s));
+    co_await gather(slow, fast);
+    CHECK(slow.result() == "timed out");
+    CHECK(slow.cancelling() == 0);
+    CHECK(fast.result() == "in time, finished");
+    CHECK(fast.cancelling() == 0);
+}
+
+namespace {
+
+// Tasks that await each other in a circle, and one that awaits the first of them.
+struct Circle {
+    Task<> first;
+    Task<> second;
+    Task<> outside;
+};
+
+Coro<> await_task(const Task<>& task) { co_await task; }
+
+Coro<> make_circle(Circle& circle) {
+    circle.first = create_task(await_task, std::ref(circle.second));
+    circle.second = create_task(await_task, std::ref(circle.first));
+    circle.outside = create_task(await_task, std::ref(circle.first));
+    co_await turns();
+}
+
+} // namespace
+
+CO_TEST_CASE("tasks that await each other in a circle can be cancelled") {
+    Circle circle;
+    co_await make_circle(circle);
+    CHECK(circle.first.cancel("out"));
+    co_await turns(4);
+    CHECK(ending(circle.first) == "cancelled: out");
+    CHECK(ending(circle.second) == "cancelled: out");
+    CHECK(ending(circle.outside) == "cancelled: out");
+    CHECK(circle.first.cancelling() == 1);
+    CHECK(circle.outside.cancelling() == 0);
+}
+
+CO_TEST_CASE("a task that awaits a circle of tasks can be cancelled") {
+    Circle circle;
+    co_await make_circle(circle);
+    CHECK(circle.outside.cancel("out"));
+    co_await turns(4);
+    CHECK(ending(circle.first) == "cancelled: out");
+    CHECK(ending(circle.second) == "cancelled: out");
+    CHECK(ending(circle.outside) == "cancelled: out");
+}
+
+CO_TEST_CASE("a task that closes a circle, cancelled before, leaves it") {
+    Task<> first;
+    const auto cancels_itself = [&](const Task<>& other) -> Coro<> {
+        current_task().cancel("mine");
+        co_await other;
+    };
+    Task<> second;
+    first = create_task(await_task, std::ref(second));
+    second = create_task(cancels_itself, std::ref(first));
+    co_await turns(4);
+    CHECK(ending(first) == "cancelled: mine");
+    CHECK(ending(second) == "cancelled: mine");
+}
+
+CO_TEST_CASE("a circle through gather and a circle through a task group can be cancelled") {
+    Task<> gathers;
+    Task<> awaits;
+    const auto gather_one = [](const Task<>& other) -> Coro<> { co_await gather(other); };
+    gathers = create_task(gather_one, std::ref(awaits));
+    awaits = create_task(await_task, std::ref(gathers));
+    Task<> grouping;
+    const auto group_one = [&]() -> Coro<> {
+        co_await task_group([&](TaskGroup& group) -> Coro<> {
+            group.create_task(await_task, std::ref(grouping));
+            co_return;
+        });
+    };
+    grouping = create_task(group_one);
+    co_await turns(3);
+    CHECK(gathers.cancel());
+    CHECK(grouping.cancel());
+    co_await turns(5);
+    CHECK(outcome(gathers) == "cancelled");
+    CHECK(outcome(awaits) == "cancelled");
+    CHECK(outcome(grouping) == "cancelled");
 }
 
 CO_TEST_CASE("a parent's second cancellation reaches a child that took no notice of the first") {
@@ -302,4 +497,20 @@ CO_TEST_CASE("a parent's second cancellation reaches a child that took no notice
     co_await turns(3);
     CHECK(asked == 2);
     CHECK(outcome(task) == "value"); // the child ended with a value
+}
+
+CO_TEST_CASE("a task that answers its cancellation with an error ends with the error") {
+    const auto body = []() -> Coro<> {
+        try {
+            co_await async_sleep(10s);
+        } catch (const CancelledError&) {
+            throw ValueError("instead");
+        }
+    };
+    const Task<> task = create_task(body);
+    co_await turns();
+    task.cancel();
+    co_await turns();
+    CHECK(ending(task) == "instead");
+    CHECK_FALSE(task.cancelled());
 }

@@ -14,6 +14,7 @@
 
 using namespace muster;
 using namespace std::chrono_literals;
+using testing_support::ending;
 using testing_support::LoopReports;
 using testing_support::outcome;
 using testing_support::turns;
@@ -259,4 +260,223 @@ TEST_CASE("task handles outlive the loop: unfinished tasks are cancelled, result
     CHECK(pending.cancelled());
     CHECK_FALSE(pending.cancel());
     CHECK(ended.result() == 2);
+}
+
+namespace {
+
+Coro<> set_value(const Future<std::string>& future) {
+    future.set_result("set");
+    co_return;
+}
+
+} // namespace
+
+CO_TEST_CASE("201. what an eager task does before its first suspension is seen at once") {
+    const auto future = get_running_loop().create_future<std::string>();
+    const Task<> setting = create_task(set_value(future), {.eager_start = true});
+    CHECK(setting.done());
+    CHECK(future.result() == "set");
+    std::vector<std::string> log;
+    const auto body = [&]() -> Coro<std::string> {
+        log.emplace_back("before");
+        co_await async_sleep(100ms);
+        log.emplace_back("after");
+        co_return "finished after blocking";
+    };
+    const Task<std::string> task = create_task(body(), {.eager_start = true});
+    log.emplace_back("created");
+    CHECK_FALSE(task.done());
+    const std::string& value = co_await task;
+    CHECK(value == "finished after blocking");
+    CHECK(log == std::vector<std::string>{"before", "created", "after"});
+}
+
+CO_TEST_CASE(
+    "201. an eager task is among all_tasks() while it runs, and only while it is not done") {
+    std::size_t inside = 0;
+    const auto counts = [&](bool suspends) -> Coro<> {
+        inside = all_tasks().size();
+        if (suspends) {
+            co_await async_sleep(1s);
+        }
+    };
+    const std::size_t before = all_tasks().size();
+    const Task<> ended = create_task(counts(false), {.eager_start = true});
+    CHECK(inside == before + 1);
+    CHECK(all_tasks().size() == before);
+    const Task<> waiting = create_task(counts(true), {.eager_start = true});
+    CHECK(all_tasks().size() == before + 1);
+    CHECK(all_tasks().back() == AnyTask(waiting));
+    co_await waiting;
+    CHECK(all_tasks().size() == before);
+}
+
+CO_TEST_CASE("201. cancelling an eager task: refused when it is done, else with the message") {
+    const auto body = [](bool suspends) -> Coro<int> {
+        if (suspends) {
+            co_await async_sleep(100ms);
+        }
+        co_return 1;
+    };
+    const Task<int> ended = create_task(body(false), {.eager_start = true});
+    CHECK_FALSE(ended.cancel());
+    const int value = co_await ended;
+    CHECK(value == 1);
+    const Task<int> waiting = create_task(body(true), {.eager_start = true});
+    CHECK(waiting.cancel("stop"));
+    CHECK(waiting.cancelling() == 1);
+    co_await turns();
+    CHECK(ending(waiting) == "cancelled: stop");
+}
+
+CO_TEST_CASE("201. what an eager task throws stays with it, and is reported when nobody looks") {
+    const LoopReports reports(get_running_loop());
+    const auto fails = []() -> Coro<> {
+        throw ValueError("at once");
+        co_return;
+    };
+    const AnyTask me = current_task();
+    {
+        const Task<> seen = create_task(fails(), {.eager_start = true});
+        CHECK(ending(seen) == "at once");
+        CHECK(current_task() == me);
+    }
+    CHECK(reports.texts().empty());
+    create_task(fails(), {.eager_start = true});
+    CHECK(reports.texts() ==
+          std::vector<std::string>{"Task exception was never retrieved: at once"});
+    get_running_loop().set_exception_handler(nullptr);
+    co_return;
+}
+
+CO_TEST_CASE("201. eager tasks start eager tasks, each is the current one until it suspends") {
+    std::vector<std::string> names;
+    const auto note = [&] { names.push_back(current_task().name()); };
+    const auto inner = [&]() -> Coro<> {
+        note();
+        co_await async_sleep(0s);
+        note();
+    };
+    const auto outer = [&]() -> Coro<> {
+        note();
+        const Task<> child = create_task(inner(), {.name = "inner", .eager_start = true});
+        note();
+        co_await child;
+        note();
+    };
+    const Task<> task = create_task(outer(), {.name = "outer", .eager_start = true});
+    co_await task;
+    CHECK(names == std::vector<std::string>{"outer", "inner", "outer", "inner", "outer"});
+}
+
+CO_TEST_CASE("201. an eager task has the values of context variables of a lazy one") {
+    const ContextVar<int> variable("variable", 0);
+    std::vector<int> seen;
+    const auto body = [&]() -> Coro<> {
+        seen.push_back(variable.get());
+        variable.set(2);
+        co_await async_sleep(0s);
+        seen.push_back(variable.get());
+        variable.set(3);
+    };
+    variable.set(1);
+    const Task<> task = create_task(body(), {.eager_start = true});
+    CHECK(variable.get() == 1);
+    co_await task;
+    CHECK(variable.get() == 1);
+    CHECK(seen == std::vector<int>{1, 2});
+}
+
+TEST_CASE("201. where the loop does not run yet, an eager task starts when it does") {
+    EventLoop loop;
+    loop.set_eager_tasks(true);
+    bool ran = false;
+    const auto body = [&]() -> Coro<> {
+        ran = true;
+        co_return;
+    };
+    const Task<> task = loop.create_task(body(), {.eager_start = true});
+    CHECK_FALSE(ran);
+    const auto of_another_loop = [&]() -> Coro<> {
+        EventLoop idle;
+        bool other_ran = false;
+        const auto sets = [&]() -> Coro<> {
+            other_ran = true;
+            co_return;
+        };
+        idle.create_task(sets(), {.eager_start = true});
+        CHECK_FALSE(other_ran);
+        co_return;
+    };
+    run(of_another_loop());
+    loop.run_until_complete(task);
+    CHECK(ran);
+}
+
+CO_TEST_CASE("a task that failed and was cancelled after that is not reported") {
+    const LoopReports reports(get_running_loop());
+    const auto fails = []() -> Coro<> {
+        throw ValueError("bad");
+        co_return;
+    };
+    {
+        const Task<> task = create_task(fails);
+        co_await turns();
+        CHECK_FALSE(task.cancel());
+    }
+    CHECK(reports.texts().empty());
+    get_running_loop().set_exception_handler(nullptr);
+}
+
+CO_TEST_CASE(
+    "ensure_future makes tasks of coroutines and operations, and leaves tasks and futures") {
+    const auto body = []() -> Coro<int> { co_return 5; };
+    const Task<int> made = ensure_future(body());
+    CHECK(ensure_future(made) == made);
+    const auto future = get_running_loop().create_future<int>();
+    CHECK(ensure_future(future) == future);
+    Queue<int> queue;
+    queue.put_nowait(6);
+    const Task<int> operation = ensure_future(queue.get());
+    const auto [one, two] = co_await gather(made, operation);
+    CHECK(one + two == 11);
+}
+
+TEST_CASE("tasks of a loop that does not run are listed, none of them is current") {
+    EventLoop loop;
+    CHECK(all_tasks(loop).empty());
+    const auto body = [&]() -> Coro<> {
+        CHECK(current_task(loop) == current_task());
+        CHECK(all_tasks(loop).size() == 1);
+        co_return;
+    };
+    const Task<> task = loop.create_task(body());
+    CHECK(all_tasks(loop) == std::vector<AnyTask>{task});
+    CHECK_FALSE(current_task(loop));
+    loop.run_until_complete(task);
+    CHECK(all_tasks(loop).empty());
+    CHECK_THROWS_AS(static_cast<void>(all_tasks()), RuntimeError);
+}
+
+CO_TEST_CASE("the exception handler sees the context variables of what has failed") {
+    const ContextVar<std::string> variable("variable", "none");
+    std::vector<std::string> seen;
+    EventLoop& loop = get_running_loop();
+    loop.set_exception_handler(
+        [&](EventLoop&, const ExceptionContext&) { seen.push_back(variable.get()); });
+    variable.set("first");
+    const auto fails = [&]() -> Coro<> {
+        variable.set("second");
+        co_await async_sleep(0s);
+        throw ValueError("for nobody");
+    };
+    create_task(fails);
+    loop.call_soon([&] {
+        variable.set("in the callback");
+        throw ValueError("for nobody");
+    });
+    co_await turns(3);
+    CHECK(seen == std::vector<std::string>{"in the callback", "second"});
+    CHECK(variable.get() == "first");
+    loop.set_exception_handler(nullptr);
 }

@@ -317,3 +317,51 @@ TEST_CASE("a destructor may cancel a task that the loop has destroyed before") {
     }
     CHECK(cancelled); // it was not done, only gone
 }
+
+TEST_CASE(
+    "destructors that cancel tasks while the loop goes away find those that went before them") {
+    struct Cancels {
+        const Task<>& other;
+
+        ~Cancels() { other.cancel("by a destructor"); }
+    };
+
+    Task<> newer;
+    const auto older = [&]() -> Coro<> {
+        const Cancels cancels{newer};
+        co_await async_sleep(1h);
+    };
+    const auto cancels_itself = [&]() -> Coro<> {
+        const Cancels cancels{newer};
+        co_await forever();
+    };
+    {
+        EventLoop loop;
+        loop.create_task(older());
+        newer = loop.create_task(cancels_itself());
+        run_turns(loop, 2);
+    }
+    CHECK(newer.cancelled());
+}
+
+TEST_CASE(
+    "a shield that was cancelled leaves nothing behind, whether the future or the loop goes") {
+    EventLoop loop;
+    const auto cancelled_shield = [](bool of_task) -> Coro<> {
+        Future<int> future = get_running_loop().create_future<int>();
+        const auto shields = [&]() -> Coro<> {
+            if (of_task) {
+                co_await shield(create_task(forever()));
+            } else {
+                static_cast<void>(co_await shield(future));
+            }
+        };
+        const Task<> task = create_task(shields);
+        co_await async_sleep(0s);
+        task.cancel();
+        co_await async_sleep(0s);
+        CHECK(task.cancelled());
+    };
+    loop.run_until_complete(cancelled_shield(false));
+    loop.run_until_complete(cancelled_shield(true));
+}

@@ -152,3 +152,46 @@ TEST_CASE("wait() for a future of another loop throws RuntimeError") {
     const auto body = [&]() -> Coro<> { static_cast<void>(co_await wait({future})); };
     CHECK_THROWS_AS(testing::run_virtual(body()), RuntimeError);
 }
+
+CO_TEST_CASE(
+    "wait() for the first exception ends when all are done without one, and at one that is") {
+    const std::vector<Task<int>> fine{create_task(after(1s, 1)), create_task(after(2s, 2))};
+    const auto all = co_await wait(fine, {.return_when = ReturnWhen::first_exception});
+    CHECK(all.done.size() == 2);
+    const Task<int> failed = create_task(fail_after(0s));
+    co_await turns(2);
+    REQUIRE(failed.done());
+    const Task<int> slow = create_task(after(1h, 3));
+    const auto before = get_running_loop().time();
+    const auto [done, pending] =
+        co_await wait({failed, slow}, {.return_when = ReturnWhen::first_exception});
+    CHECK(get_running_loop().time() == before);
+    CHECK(done == std::vector<Task<int>>{failed});
+    CHECK(pending == std::vector<Task<int>>{slow});
+}
+
+CO_TEST_CASE("wait() for tasks that are done takes a turn, in which it can be cancelled") {
+    const Task<int> ended = create_task(after(0s, 1));
+    co_await turns(2);
+    bool went_on = false;
+    const auto body = [&]() -> Coro<> {
+        static_cast<void>(co_await wait({ended}));
+        went_on = true;
+    };
+    const Task<> task = create_task(body);
+    co_await turns();
+    CHECK(outcome(task) == "pending");
+    task.cancel("now");
+    co_await turns();
+    CHECK(ending(task) == "cancelled: now");
+    CHECK_FALSE(went_on);
+}
+
+CO_TEST_CASE("the callbacks of tasks run all the same when wait() waits for them") {
+    std::vector<std::string> order;
+    const Task<int> task = create_task(after(1s, 1));
+    task.add_done_callback([&](const auto&) { order.emplace_back("callback"); });
+    static_cast<void>(co_await wait({task}));
+    order.emplace_back("wait");
+    CHECK(order == std::vector<std::string>{"callback", "wait"});
+}

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <memory>
 #include <new>
+#include <source_location>
 #include <type_traits>
 
 namespace muster::detail {
@@ -44,6 +45,11 @@ class AllocatedCoroPromise final : public CoroPromise<T> {
     }
 
 public:
+    /// A coroutine that has not begun stands at its own beginning.
+    explicit AllocatedCoroPromise(
+        std::source_location here = std::source_location::current()) noexcept
+        : CoroPromise<T>(here) {}
+
     template <class... Args>
     static void* operator new(std::size_t size, std::allocator_arg_t, const Allocator& allocator,
                               const Args&...) {

@@ -119,9 +119,9 @@ public:
 
     auto await_resume() {
         if constexpr (Value) {
-            using State = std::remove_cvref_t<decltype(*std::declval<Handle>().state())>;
+            using Outcome = std::remove_cvref_t<decltype(*std::declval<Handle>().state())>;
             // This handle goes first: a value is moved out if it was the last one.
-            const Ref<State> state = take().state();
+            const Ref<Outcome> state = take().state();
             return take_result<typename Handle::value_type, false>(*state);
         } else {
             return std::optional<Handle>(take());
@@ -174,22 +174,31 @@ public:
         Next operator*() const { return Next(completed_->shared_); }
 
         iterator& operator++() noexcept {
-            --completed_->left_;
+            claim();
             return *this;
         }
 
-        void operator++(int) noexcept { --completed_->left_; }
+        void operator++(int) noexcept { claim(); }
 
-        bool operator==(std::default_sentinel_t) const noexcept { return completed_->left_ == 0; }
+        bool operator==(std::default_sentinel_t) const noexcept { return completed_ == nullptr; }
 
     private:
         friend class AsCompleted;
 
-        explicit iterator(AsCompleted& completed) noexcept : completed_(&completed) {}
+        explicit iterator(AsCompleted& completed) noexcept : completed_(&completed) { claim(); }
 
-        AsCompleted* completed_;
+        void claim() noexcept {
+            if (completed_->left_ == 0) {
+                completed_ = nullptr;
+            } else {
+                --completed_->left_;
+            }
+        }
+
+        AsCompleted* completed_; // null at the end
     };
 
+    /// Goes on where an earlier loop was left, with the element after the one it was left at.
     iterator begin() noexcept { return iterator(*this); }
 
     std::default_sentinel_t end() const noexcept { return {}; }
@@ -224,21 +233,21 @@ private:
 /// Gives the results of `tasks`, a range of Task<T> or Future<T>, in the order in which they are
 /// done; duplicates count once (asyncio.as_completed). When the timeout passes, those that are done
 /// are still given, then TimeoutError is thrown for each that is left. Cancels nothing. Throws
-/// RuntimeError where no loop runs.
+/// RuntimeError where no loop runs, and for tasks of another loop.
 template <class R>
 auto as_completed(R&& tasks, AsCompletedOptions options = {}) {
     static_assert(
         detail::FutureLikeRange<R>,
         "as_completed() takes a range of Task or Future: it starts nothing, so make tasks "
         "of coroutines with create_task() first");
-    using Handle = std::remove_cvref_t<decltype(*std::begin(tasks))>;
-    std::vector<Handle> handles = detail::distinct_handles<Handle>(std::forward<R>(tasks));
+    using One = std::remove_cvref_t<decltype(*std::begin(tasks))>;
+    std::vector<One> handles = detail::distinct_handles<One>(std::forward<R>(tasks));
     std::vector<detail::FutureBase*> futures;
     futures.reserve(handles.size());
-    for (const Handle& handle : handles) {
+    for (const One& handle : handles) {
         futures.push_back(handle.state().get());
     }
-    return AsCompleted<Handle>(std::make_shared<detail::CompletedHandles<Handle>>(
+    return AsCompleted<One>(std::make_shared<detail::CompletedHandles<One>>(
         std::move(handles), futures, options.timeout));
 }
 

@@ -26,7 +26,7 @@ namespace detail {
 /// An item and its number in the order of the puts, by which one that comes back finds its place.
 template <class T>
 struct QueueEntry {
-    explicit QueueEntry(T&& item) noexcept : item(std::move(item)) {}
+    explicit QueueEntry(T&& given) noexcept : item(std::move(given)) {}
 
     T item;
     std::uint64_t number = 0;

@@ -89,6 +89,10 @@ class ContextVar {
 public:
     /// What set() gives, to undo it; used once.
     class Token {
+    public:
+        Token(Token&&) noexcept = default;
+        Token& operator=(Token&&) noexcept = default;
+
     private:
         friend class ContextVar;
 

@@ -19,7 +19,7 @@ using CallbackId = std::uint64_t;
 namespace detail {
 
 /// Runs `callback` a turn after `state` is done.
-CallbackId add_done_callback(FutureBase& state, UniqueFunction<void()> callback);
+CallbackId add_done_callback(FutureBase& state, UniqueFunction<void(FutureBase&)> callback);
 std::size_t remove_done_callback(FutureBase& state, CallbackId id) noexcept;
 
 /// What Future<T> and Task<T> offer alike. A copyable handle; on the loop's thread only. An empty
@@ -142,9 +142,12 @@ public:
         this->state_->finish_value();
     }
 
-    /// Throws InvalidStateError when it is done.
+    /// Throws InvalidStateError when it is done, ValueError for a null pointer.
     void set_exception(std::exception_ptr error) const {
         check_pending();
+        if (error == nullptr) {
+            throw ValueError("set_exception() needs an exception");
+        }
         this->state_->finish_error(std::move(error));
     }
 
@@ -166,9 +169,10 @@ private:
 template <class Handle, class T, class State>
 template <class F>
 CallbackId detail::FutureHandle<Handle, T, State>::add_done_callback(F callback) const {
-    return detail::add_done_callback(
-        *state_, [callback = std::move(callback),
-                  self = static_cast<const Handle&>(*this)]() mutable { callback(self); });
+    return detail::add_done_callback(*state_,
+                                     [callback = std::move(callback)](FutureBase& state) mutable {
+                                         callback(Handle(Ref<State>(static_cast<State*>(&state))));
+                                     });
 }
 
 template <class Handle, class T, class State>

@@ -102,7 +102,10 @@ struct Gatherable<Task<T>> {
     using State = TaskState<T>;
     static constexpr bool owned = false;
 
-    static Ref<State> start(LoopCore&, Task<T>&& task) { return task.state(); }
+    static Ref<State> start(LoopCore&, Task<T>&& task) {
+        const Task<T> taken = std::move(task); // a value can be moved out of the last handle
+        return taken.state();
+    }
 };
 
 template <class T>
@@ -111,7 +114,10 @@ struct Gatherable<Future<T>> {
     using State = WithValue<T, PlainFuture>;
     static constexpr bool owned = false;
 
-    static Ref<State> start(LoopCore&, Future<T>&& future) { return future.state(); }
+    static Ref<State> start(LoopCore&, Future<T>&& future) {
+        const Future<T> taken = std::move(future);
+        return taken.state();
+    }
 };
 
 template <class T>

@@ -96,6 +96,9 @@ private:
 
     void finish(const Task<T>& task) {
         ended_ = true;
+        if (promise_.future().cancelled()) {
+            return; // an error of the task stays with it, to be reported
+        }
         if (task.cancelled()) {
             promise_.future().cancel();
             return;

@@ -38,14 +38,15 @@ public:
 private:
     void collect() noexcept override {
         ResultSlot<T>& ended = promise_->slot();
-        const State state = ended.state();
-        std::exception_ptr error;
-        if (state == State::value) {
-            this->slot().emplace(std::move(ended.value()));
+        if (ended.state() != State::value) {
+            const std::exception_ptr error = ended.error();
+            this->finish_ended(ended.state(), error);
+        } else if (this->cancelled_at_end()) {
+            this->finish_ended(State::cancelled, nullptr);
         } else {
-            error = ended.error();
+            this->slot().emplace(std::move(ended.value()));
+            this->finish_ended(State::value, nullptr);
         }
-        this->finish_ended(state, error);
     }
 
     CoroPromise<T>* promise_;
@@ -224,11 +225,16 @@ auto create_task(A operation, TaskOptions options = {}) {
     return create_task(detail::awaited(std::move(operation)), std::move(options));
 }
 
-/// A Task of `awaitable`: of a coroutine a new one, of a Task or Future the same handle
-/// (asyncio.ensure_future).
+/// A Task of `awaitable`: of a coroutine or an operation of this library a new one, of a Task or
+/// Future the same handle (asyncio.ensure_future).
 template <class T>
 Task<T> ensure_future(Coro<T> coro) {
     return create_task(std::move(coro));
+}
+
+template <detail::TaskableOperation A>
+auto ensure_future(A operation) {
+    return create_task(std::move(operation));
 }
 
 template <class T>
@@ -250,8 +256,14 @@ void create_task(F&&, Args&&...) = delete; // it takes a Coro, or a function tha
 /// The task that runs now; empty in plain callbacks and where no loop runs.
 [[nodiscard]] AnyTask current_task() noexcept;
 
+/// The same for `loop`; on the thread that runs it.
+[[nodiscard]] AnyTask current_task(EventLoop& loop) noexcept;
+
 /// All tasks of the running loop that are not done, oldest first.
 [[nodiscard]] std::vector<AnyTask> all_tasks();
+
+/// The same of `loop`, which need not run.
+[[nodiscard]] std::vector<AnyTask> all_tasks(EventLoop& loop);
 
 template <class Hook>
 void EventLoop::set_task_hook(Hook hook) {

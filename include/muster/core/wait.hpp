@@ -176,8 +176,8 @@ auto wait(R&& tasks, WaitOptions options = {}) {
         detail::FutureLikeRange<R>,
         "wait() takes a range of Task, Future or AnyTask: it starts nothing, so make tasks "
         "of coroutines with create_task() first");
-    using Handle = std::remove_cvref_t<decltype(*std::begin(tasks))>;
-    return detail::Wait<Handle>(detail::distinct_handles<Handle>(std::forward<R>(tasks)), options);
+    using One = std::remove_cvref_t<decltype(*std::begin(tasks))>;
+    return detail::Wait<One>(detail::distinct_handles<One>(std::forward<R>(tasks)), options);
 }
 
 template <detail::FutureLike Handle>

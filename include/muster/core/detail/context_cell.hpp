@@ -31,8 +31,8 @@ class ContextCell : public Pooled {
 public:
     ContextCell() = default;
 
-    explicit ContextCell(std::shared_ptr<const ContextValues> values) noexcept
-        : values(std::move(values)) {}
+    explicit ContextCell(std::shared_ptr<const ContextValues> initial) noexcept
+        : values(std::move(initial)) {}
 
     void retain() noexcept { references_.fetch_add(1, std::memory_order_relaxed); }
 

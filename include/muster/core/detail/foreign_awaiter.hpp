@@ -71,13 +71,13 @@ public:
             } else if constexpr (std::is_same_v<Answer, bool>) {
                 if (!awaiter_.await_suspend(stand_in)) {
                     withdraw();
-                    return handle;
+                    return handle.promise().task->transfer(handle);
                 }
             } else {
                 next = awaiter_.await_suspend(stand_in);
                 if (next == stand_in) {
                     withdraw();
-                    return handle;
+                    return handle.promise().task->transfer(handle);
                 }
             }
         } catch (...) {

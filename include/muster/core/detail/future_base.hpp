@@ -45,6 +45,9 @@ public:
     /// Future.cancel / Task.cancel; false when it is done already.
     virtual bool cancel(const std::string& message) noexcept = 0;
 
+    /// This, when it is a task.
+    virtual TaskBase* as_task() noexcept { return nullptr; }
+
     /// Fires `node` when this is done; not called when it is done already.
     void add_waiter(Node& node) noexcept { waiters_.push_back(node); }
 
@@ -85,6 +88,7 @@ protected:
 
 private:
     void finish(State state) noexcept;
+    void drop_waiters() noexcept;
     void dispose() noexcept;
 
     std::uint32_t references_ = 0;
@@ -158,6 +162,7 @@ public:
 
     bool cancel(const std::string& message) noexcept override {
         if (done()) {
+            mark_retrieved(); // as in asyncio: who cancels it does not mind what it ended with
             return false;
         }
         finish_cancelled(nullptr, message);

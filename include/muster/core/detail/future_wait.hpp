@@ -18,14 +18,24 @@ public:
     /// Throws RuntimeError for a future of another loop, and for a task that awaits itself.
     void begin(PromiseBase& leaf);
 
-    /// After the wait: throws CancelledError if the task was cancelled meanwhile.
+    /// After the wait: throws CancelledError if the task was cancelled meanwhile. When the future
+    /// was cancelled, too, what it ended with is what the task is to see.
     void end() {
-        if (task_ != nullptr && task_->take_cancel()) [[unlikely]] {
+        if (task_ != nullptr && task_->take_cancel() && future_->state() != State::cancelled)
+            [[unlikely]] {
             task_->throw_cancelled();
         }
     }
 
-    bool cancel(const std::string& message) noexcept override { return future_->cancel(message); }
+    bool cancel(const std::string& message) noexcept override {
+        if (future_->cancel(message)) {
+            return true;
+        }
+        if (!future_->done()) {
+            task_->wake(); // a circle of tasks, in which nobody would ever end: this one leaves it
+        }
+        return false;
+    }
 
     [[nodiscard]] std::string describe() const override { return "future"; }
 

@@ -176,6 +176,11 @@ public:
     /// tasks wait for each other, no stack is needed.
     void cancel_wait_of(TaskBase& task) noexcept;
 
+    /// A task to which a cancellation is being passed on is cancelled again meanwhile, because
+    /// several wait for it; that is counted. False when it is among those that the cancellation
+    /// came from: tasks wait for each other in a circle.
+    [[nodiscard]] bool cancelled_twice(TaskBase& task) noexcept;
+
     void add_external(ExternalOperation& operation) noexcept;
     void remove_external(ExternalOperation& operation) noexcept;
 
@@ -256,8 +261,8 @@ private:
     List<FutureBase> tasks_;   // unfinished ones, oldest first
     List<FutureBase> futures_; // the others that somebody still holds
     List<ExternalOperation> external_;
-    TaskBase* cancelled_ = nullptr;     // whose waits are to be cancelled, first to last
-    TaskBase** cancel_place_ = nullptr; // where the next one is queued; null: nobody is at it
+    TaskBase* cancelling_ = nullptr;    // whose wait is being cancelled
+    TaskBase** cancel_place_ = nullptr; // where those that this cancels are queued
     std::size_t task_count_ = 0;
     std::size_t external_count_ = 0;
     std::shared_ptr<LoopGate> gate_;

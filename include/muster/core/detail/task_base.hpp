@@ -44,6 +44,8 @@ public:
     /// it, it is kept and thrown at the next suspension or resumption.
     bool cancel(const std::string& message) noexcept override;
 
+    TaskBase* as_task() noexcept override { return this; }
+
     [[nodiscard]] std::string label() const override { return name(); }
 
     [[nodiscard]] unsigned cancelling() const noexcept { return cancel_requests_; }
@@ -67,7 +69,7 @@ public:
         leaf_ = &leaf;
         waiter_ = &waiter;
         if (must_cancel_) [[unlikely]] {
-            deliver_cancel();
+            loop()->cancel_wait_of(*this);
         }
     }
 
@@ -128,6 +130,10 @@ public:
     /// The outermost coroutine has ended.
     void root_ended() noexcept { root_ended_ = true; }
 
+    /// Whether a task that gives a value was cancelled in its very last step: no suspension is left
+    /// that could deliver this, so it ends as cancelled.
+    [[nodiscard]] bool cancelled_at_end() const noexcept { return must_cancel_ && cancelled_now_; }
+
     // --- looking in ---
 
     [[nodiscard]] std::string name() const;
@@ -165,7 +171,7 @@ private:
 
     static TaskBase* on_node(Node& node, NodeEvent event) noexcept;
     void step() noexcept;
-    void deliver_cancel() noexcept;
+    void set_cancel_message(const std::string& message) noexcept;
 
     /// Asks what this task waits on to end early; keeps the cancellation when that has ended.
     void cancel_wait() noexcept;
@@ -177,15 +183,19 @@ private:
     Waiter* waiter_ = nullptr;
     std::unique_ptr<std::string> name_;
     std::unique_ptr<std::string> cancel_message_;
-    TaskBase* next_cancelled_ = nullptr; // see LoopCore::cancel_wait_of
+    // While a cancellation is passed on, see LoopCore::cancel_wait_of.
+    TaskBase* next_cancelled_ = nullptr;
+    const TaskBase* cancelled_by_ = nullptr;
     std::uint64_t number_;
     unsigned cancel_requests_ = 0;
     unsigned hops_ = max_hops;
     unsigned ready_left_ = max_ready;
     bool must_cancel_ = false;
+    bool cancelled_now_ = false;  // by the step that runs
+    bool wait_cancelled_ = false; // the present wait, which has not resumed yet
     bool root_ended_ = false;
     bool started_ = false;
-    bool cancel_queued_ = false;
+    bool cancel_passing_ = false;
 };
 
 } // namespace muster::detail
