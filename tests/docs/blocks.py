@@ -1,6 +1,6 @@
 """The code blocks of README.md and docs/**/*.md, compiled and run as tests.
 
-    blocks.py generate ROOT OUT PYTHON   writes a C++ file for each page and OUT/blocks.cmake
+    blocks.py generate ROOT OUT          writes a C++ file for each page and OUT/blocks.cmake
     blocks.py run PAGE LINE [PROGRAM]    runs the block of PAGE that begins at LINE
     blocks.py same PAGE LINE FILE        the block is FILE, to the letter
 
@@ -74,7 +74,7 @@ class Page:
 
 TOKENS = re.compile(
     r"^<!-- setup(?P<setup_language> python)?\n(?P<setup>.*?)^-->$"
-    r"|^<!-- example: (?P<kind>\w+)(?: (?P<argument>.*?))? -->\n(?=```)"
+    r"|^<!-- example: (?P<kind>\w+)(?: (?P<argument>[^\n]*?))? -->\n"
     r"|^```(?P<language>\w*)[^\n]*\n(?P<code>.*?)^```$",
     re.M | re.S)
 
@@ -90,6 +90,9 @@ def kind_of(language, code):
         return "program"
     lines = code.split("\n")
     return "body" if any(lines[body_start(code):]) else "declarations"
+
+
+KINDS = ("declarations", "compiled", "refused", "file", "needs", "skip")
 
 
 def read_page(root, path):
@@ -109,6 +112,8 @@ def read_page(root, path):
             page.setup.append(Block(page.name, line, language, match["setup"], "setup"))
         elif match["kind"]:
             marker = (match["kind"], match["argument"] or "")
+            if marker[0] not in KINDS or not text.startswith("```", end):
+                sys.exit(f"{page.name}:{line}: not a comment that blocks.py knows, or not above a block")
         elif match["language"] == "text":
             for block in fresh:
                 block.expected, block.expected_line = match["code"], line
@@ -235,7 +240,7 @@ def write(path, text):
         path.write_text(text)
 
 
-def generate(root, out, python):
+def generate(root, out):
     out.mkdir(parents=True, exist_ok=True)
     lines = []
     this = Path(__file__).resolve()
@@ -247,7 +252,7 @@ def generate(root, out, python):
                      f'SKIP_RETURN_CODE 77 WORKING_DIRECTORY "{root}")\n')
 
     def run(block, *program):
-        test(block, python, this, "run", root / block.page, block.line, *program)
+        test(block, sys.executable, this, "run", root / block.page, block.line, *program)
 
     for page in pages(root):
         name = "page_" + re.sub(r"\W+", "_", page.name.removesuffix(".md")).lower()
@@ -259,7 +264,7 @@ def generate(root, out, python):
             run(block, "$<TARGET_FILE:muster_docs>")
         for block in page.blocks:
             if block.kind == "file":
-                test(block, python, this, "same", root / block.page, block.line,
+                test(block, sys.executable, this, "same", root / block.page, block.line,
                      root / block.argument)
             elif block.kind == "refused":
                 source = out / f"{name}_{block.line}.cpp"
@@ -359,8 +364,7 @@ def find(path, line):
 def main():
     command, *arguments = sys.argv[1:]
     if command == "generate":
-        root, out, python = arguments
-        generate(Path(root), Path(out), python)
+        generate(*map(Path, arguments))
         return 0
     page, block = find(*arguments[:2])
     if command == "same":
