@@ -73,6 +73,7 @@ void print_words(ThreadPoolExecutor& pool, const std::vector<std::string>& paths
 // All or nothing: no more work than needed after the first failure, and not for ever.
 void print_total(ThreadPoolExecutor& pool, const std::vector<std::string>& paths) {
     std::vector<Future<std::ptrdiff_t>> futures;
+    futures.reserve(paths.size());
     for (const std::string& path : paths) {
         futures.push_back(pool.submit(count_words, path));
     }

@@ -7,6 +7,7 @@
 #include <muster/core/async_generator.hpp>
 #include <muster/core/call_graph.hpp>
 #include <muster/core/clock.hpp>
+#include <muster/core/concurrent_queue.hpp>
 #include <muster/core/context.hpp>
 #include <muster/core/coro.hpp>
 #include <muster/core/error.hpp>
@@ -37,3 +38,4 @@
 #include <muster/sync/queue.hpp>
 #include <muster/sync/rate_limiter.hpp>
 #include <muster/sync/semaphore.hpp>
+#include <muster/sync/to_thread.hpp>

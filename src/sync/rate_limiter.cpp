@@ -141,13 +141,14 @@ void RateLimiter::stop_timer() noexcept {
     }
 }
 
-void RateLimiter::on_node(detail::Node& node, detail::NodeEvent event) noexcept {
+detail::TaskBase* RateLimiter::on_node(detail::Node& node, detail::NodeEvent event) noexcept {
     auto& self = static_cast<RateLimiter&>(node);
     if (event == detail::NodeEvent::run) {
         self.serve(self.loop_->now());
     } else {
         self.loop_ = nullptr; // the loop goes away
     }
+    return nullptr;
 }
 
 } // namespace muster

@@ -1,4 +1,4 @@
-// expect: task_group.. does nothing until it is awaited
+// expect: does nothing until it is awaited
 #include <muster/core/task_group.hpp>
 
 using namespace muster;

@@ -1,4 +1,4 @@
-// expect: timeout.. does nothing until it is awaited
+// expect: does nothing until it is awaited
 #include <muster/core/timeout.hpp>
 
 using namespace muster;

@@ -691,7 +691,7 @@ TEST_CASE("as_completed() gives what is done already, even when its timeout is z
 
 TEST_CASE("as_completed() and wait() take any range, the same future again and again, too") {
     Promise<int> promise;
-    const Future<int> future = promise.future();
+    Future<int> future = promise.future();
     promise.set_result(1);
     const auto repeat =
         std::views::iota(0, 3) | std::views::transform([&future](int) { return future; });

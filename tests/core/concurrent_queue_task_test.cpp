@@ -7,6 +7,7 @@
 #include <muster/core/run.hpp>
 #include <muster/core/run_in_executor.hpp>
 #include <muster/core/timeout.hpp>
+#include <muster/sync/to_thread.hpp>
 
 #include <doctest/doctest.h>
 
@@ -527,6 +528,32 @@ TEST_CASE("concurrent queue: a loop that goes away leaves its items to the threa
     }
     thread.join();
     CHECK(got == 1);
+}
+
+TEST_CASE("concurrent queue: loops come and go while a thread puts, and no item is lost") {
+    constexpr int items = 500;
+    IntQueue queue(2);
+    std::thread producer([&queue] {
+        for (int item = 0; item < items; ++item) {
+            queue.put(item);
+        }
+    });
+    std::vector<int> got;
+    const auto get_one = [&]() -> Coro<> { got.push_back(co_await queue.async_get()); };
+    for (int round = 0; round < 100; ++round) {
+        EventLoop loop;
+        for (int i = 0; i < 3; ++i) {
+            loop.create_task(get_one());
+        }
+        loop.run_until_complete(turns(round % 4));
+    }
+    while (got.size() < items) {
+        got.push_back(queue.get());
+    }
+    producer.join();
+    std::sort(got.begin(), got.end());
+    CHECK(std::adjacent_find(got.begin(), got.end()) == got.end());
+    CHECK(got.back() == items - 1);
 }
 
 TEST_CASE("concurrent queue: a queue that goes away before the loop whose tasks wait at it") {

@@ -467,7 +467,7 @@ TEST_CASE("concurrent queue: many producers and consumers, with and without pati
     std::atomic<long> sum = 0;
     std::atomic<int> count = 0;
     std::vector<std::thread> threads;
-    threads.reserve(2U * producers);
+    threads.reserve(std::size_t{2} * producers);
     for (int producer = 0; producer < producers; ++producer) {
         threads.emplace_back([&queue, producer] {
             for (int i = 0; i < items;) {

@@ -87,7 +87,7 @@ CO_TEST_CASE("a group without children is over when its body is, without a turn"
 }
 
 CO_TEST_CASE(
-    "133. a child that fails cancels the others and the body; the group throws its error") {
+    "133. a child that fails cancels the others and the body, the group throws its error") {
     int cancelled = 0;
     bool went_on = false;
     const auto texts = co_await errors_of([&](TaskGroup& group) -> Coro<> {

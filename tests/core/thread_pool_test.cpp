@@ -261,7 +261,7 @@ TEST_CASE("213. shutdown(cancel_futures) cancels what is pending and lets run wh
 }
 
 TEST_CASE(
-    "shutdown() without cancelling runs what is queued; it may be repeated, from two threads") {
+    "shutdown() without cancelling runs what is queued, it may be repeated, from two threads") {
     ThreadPoolExecutor pool(1);
     Gate gate;
     std::atomic<int> ran = 0;

@@ -1,13 +1,11 @@
 #include "coro_test.hpp"
 
 #include <muster/muster.hpp>
-#include <muster/sync/background_tasks.hpp>
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <string>
 #include <vector>
 
@@ -314,7 +312,7 @@ CO_TEST_CASE("background tasks: a spawn, a join and a close that are cancelled w
 }
 
 CO_TEST_CASE("background tasks: destroying them cancels what is left") {
-    std::optional<BackgroundTasks> jobs(std::in_place, BackgroundTasksOptions{.limit = 1});
+    auto jobs = std::make_unique<BackgroundTasks>(BackgroundTasksOptions{.limit = 1});
     Event never;
     const auto kept = std::make_shared<int>(1);
     const Task<> running = co_await jobs->spawn(hold(kept, never));

@@ -1,13 +1,12 @@
 #include "coro_test.hpp"
 
 #include <muster/muster.hpp>
-#include <muster/sync/barrier.hpp>
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <cstddef>
-#include <optional>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -532,7 +531,7 @@ TEST_CASE("barrier: a loop that goes away between the last arrival and the other
 }
 
 CO_TEST_CASE("barrier: who waits at a barrier that is destroyed gets CancelledError") {
-    std::optional<Barrier> barrier(std::in_place, 3);
+    auto barrier = std::make_unique<Barrier>(3);
     const std::vector<Task<std::size_t>> tasks = arrive(*barrier, 2);
     co_await turns();
     tasks[1].cancel("late");

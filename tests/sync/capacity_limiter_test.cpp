@@ -1,13 +1,11 @@
 #include "coro_test.hpp"
 
 #include <muster/muster.hpp>
-#include <muster/sync/capacity_limiter.hpp>
 
 #include <doctest/doctest.h>
 
 #include <algorithm>
 #include <memory>
-#include <optional>
 #include <utility>
 #include <vector>
 
@@ -361,7 +359,7 @@ TEST_CASE("capacity limiter: a loop that goes away while tasks hold tokens, wait
 }
 
 CO_TEST_CASE("capacity limiter: who waits at one that is destroyed gets CancelledError") {
-    std::optional<CapacityLimiter> limiter(std::in_place, 0);
+    auto limiter = std::make_unique<CapacityLimiter>(0);
     std::vector<int> order;
     const Task<> task = create_task(take(*limiter, order, 1));
     co_await turns();

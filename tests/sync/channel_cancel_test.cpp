@@ -1,7 +1,6 @@
 #include "coro_test.hpp"
 
 #include <muster/muster.hpp>
-#include <muster/sync/channel.hpp>
 
 #include <doctest/doctest.h>
 

@@ -1,7 +1,6 @@
 #include "coro_test.hpp"
 
 #include <muster/muster.hpp>
-#include <muster/sync/channel.hpp>
 
 #include <doctest/doctest.h>
 
@@ -13,7 +12,6 @@
 
 using namespace muster;
 using namespace std::chrono_literals;
-using testing_support::ending;
 using testing_support::outcome;
 using testing_support::turns;
 
@@ -252,9 +250,10 @@ CO_TEST_CASE("without receivers left a send throws BrokenResourceError, and item
 CO_TEST_CASE("an end that is closed throws ClosedResourceError") {
     auto [sender, receiver] = make_channel<int>(1);
     Sender<int> moved = std::move(sender);
-    CHECK_THROWS_AS(static_cast<void>(sender.try_send(1)), ClosedResourceError);
+    CHECK(moved.statistics().open_senders == 1);
     moved.close();
     moved.close();
+    CHECK_THROWS_AS(static_cast<void>(moved.try_send(1)), ClosedResourceError);
     receiver.close();
     const Sender<int> copy = moved;
     CHECK_FALSE(static_cast<bool>(copy));

@@ -1,10 +1,10 @@
 #include "coro_test.hpp"
 
 #include <muster/muster.hpp>
-#include <muster/sync/condition.hpp>
 
 #include <doctest/doctest.h>
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -441,7 +441,7 @@ TEST_CASE("condition: a loop that goes away while tasks wait, are notified and w
 }
 
 CO_TEST_CASE("condition: who waits at a condition that is destroyed gets CancelledError") {
-    std::optional<Condition> condition(std::in_place);
+    auto condition = std::make_unique<Condition>();
     const Task<> waiting = create_task(wait_guarded(*condition));
     const Task<> cancelled = create_task(wait_guarded(*condition));
     const Task<> notified = create_task(wait_guarded(*condition));
@@ -460,7 +460,7 @@ CO_TEST_CASE("condition: who waits at a condition that is destroyed gets Cancell
 }
 
 CO_TEST_CASE("condition: destroyed while tasks wait to be notified, and one was cancelled") {
-    std::optional<Condition> condition(std::in_place);
+    auto condition = std::make_unique<Condition>();
     const Task<> waiting = create_task(wait_guarded(*condition));
     const Task<> notified = create_task(wait_guarded(*condition));
     co_await turns();
@@ -475,7 +475,7 @@ CO_TEST_CASE("condition: destroyed while tasks wait to be notified, and one was 
 
 CO_TEST_CASE("condition: destroyed while a notified task stands in line for a lock of others") {
     Lock lock;
-    std::optional<Condition> condition(std::in_place, lock);
+    auto condition = std::make_unique<Condition>(lock);
     const Task<> first = create_task(wait_guarded(*condition));
     const Task<> second = create_task(wait_guarded(*condition));
     co_await turns();

@@ -1,12 +1,11 @@
 #include "coro_test.hpp"
 
 #include <muster/muster.hpp>
-#include <muster/sync/rate_limiter.hpp>
 
 #include <doctest/doctest.h>
 
 #include <limits>
-#include <optional>
+#include <memory>
 #include <utility>
 #include <vector>
 
@@ -151,6 +150,18 @@ CO_TEST_CASE("try_acquire takes what is there, never from those that wait") {
     CHECK_FALSE(limiter.try_acquire());
     co_await async_sleep(100ms);
     CHECK(limiter.try_acquire());
+}
+
+CO_TEST_CASE("a token that has just come is not for one that did not wait") {
+    RateLimiter limiter(10);
+    Log log;
+    CHECK(limiter.try_acquire());
+    bool taken = true;
+    // Set before the limiter's timer, so that it fires right before it.
+    get_running_loop().call_later(100ms, [&] { taken = limiter.try_acquire(); });
+    co_await take(limiter, log, 1);
+    CHECK_FALSE(taken);
+    CHECK(log.times() == Times{100ms});
 }
 
 CO_TEST_CASE("a faster rate reaches tasks that wait, a slower one too") {
@@ -317,7 +328,7 @@ TEST_CASE("rate limiter: a loop that goes away while tasks wait and are let thro
 
 TEST_CASE("rate limiter: destroyed before its loop, with its timer set") {
     EventLoop loop;
-    std::optional<RateLimiter> limiter(std::in_place, 1e-6);
+    auto limiter = std::make_unique<RateLimiter>(1e-6);
     const auto worker = [&]() -> Coro<void> { co_await limiter->acquire(); };
     loop.create_task(worker());
     loop.create_task(worker());
@@ -328,7 +339,7 @@ TEST_CASE("rate limiter: destroyed before its loop, with its timer set") {
 }
 
 CO_TEST_CASE("rate limiter: who waits at one that is destroyed gets CancelledError") {
-    std::optional<RateLimiter> limiter(std::in_place, 1);
+    auto limiter = std::make_unique<RateLimiter>(1);
     Log log;
     CHECK(limiter->try_acquire());
     const Task<> task = create_task(take(*limiter, log, 1));

@@ -164,14 +164,6 @@ private:
 template <class Derived, class T>
 class ChannelEnd {
 public:
-    ChannelEnd(const ChannelEnd& other) noexcept : state_(other.state_) {
-        if (state_) {
-            Derived::opened(*state_);
-        }
-    }
-
-    ChannelEnd(ChannelEnd&& other) noexcept = default;
-
     ChannelEnd& operator=(ChannelEnd other) noexcept {
         std::swap(state_, other.state_);
         return *this;
@@ -203,10 +195,6 @@ public:
     }
 
 protected:
-    explicit ChannelEnd(Ref<ChannelState<T>> state) noexcept : state_(std::move(state)) {
-        Derived::opened(*state_);
-    }
-
     [[nodiscard]] ChannelState<T>& state() const {
         if (!state_) {
             throw ClosedResourceError();
@@ -215,6 +203,20 @@ protected:
     }
 
 private:
+    friend Derived;
+
+    explicit ChannelEnd(Ref<ChannelState<T>> state) noexcept : state_(std::move(state)) {
+        Derived::opened(*state_);
+    }
+
+    ChannelEnd(const ChannelEnd& other) noexcept : state_(other.state_) {
+        if (state_) {
+            Derived::opened(*state_);
+        }
+    }
+
+    ChannelEnd(ChannelEnd&& other) noexcept = default;
+
     Ref<ChannelState<T>> state_;
 };
 
@@ -260,7 +262,7 @@ private:
     template <class>
     friend struct Channel;
 
-    using Base::Base;
+    explicit Sender(detail::Ref<detail::ChannelState<T>> state) noexcept : Base(std::move(state)) {}
 
     static void opened(detail::ChannelState<T>& state) noexcept { state.open_sender(); }
 
@@ -301,7 +303,8 @@ private:
     template <class>
     friend struct Channel;
 
-    using Base::Base;
+    explicit Receiver(detail::Ref<detail::ChannelState<T>> state) noexcept
+        : Base(std::move(state)) {}
 
     static void opened(detail::ChannelState<T>& state) noexcept { state.open_receiver(); }
 

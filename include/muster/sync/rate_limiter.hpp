@@ -73,7 +73,7 @@ public:
 private:
     friend class detail::RateAwaiter;
 
-    static void on_node(detail::Node& node, detail::NodeEvent event) noexcept;
+    static detail::TaskBase* on_node(detail::Node& node, detail::NodeEvent event) noexcept;
 
     [[nodiscard]] Clock::time_point next_token() const noexcept { return full_at_ - tolerance_; }
 
