@@ -245,33 +245,29 @@ def generate(root, out):
     lines = []
     this = Path(__file__).resolve()
 
-    def test(block, *command):
-        command = " ".join(f'"{part}"' for part in command)
-        lines.append(f'add_test(NAME "docs: {block.place}" COMMAND {command})\n'
-                     f'set_tests_properties("docs: {block.place}" PROPERTIES TIMEOUT 60 '
-                     f'SKIP_RETURN_CODE 77 WORKING_DIRECTORY "{root}")\n')
-
-    def run(block, *program):
-        test(block, sys.executable, this, "run", root / block.page, block.line, *program)
+    def test(function, block, *command):
+        command = " ".join(f'"{part}"' for part in (sys.executable, this, *command))
+        lines.append(f'{function}("docs: {block.place}" {command})\n')
 
     for page in pages(root):
+        path = root / page.name
         name = "page_" + re.sub(r"\W+", "_", page.name.removesuffix(".md")).lower()
         text, runnable = translation_unit(page, name)
         if text is not None:
             write(out / f"{name}.cpp", text)
             lines.append(f'target_sources(muster_docs PRIVATE "{out / name}.cpp")\n')
         for block in runnable:
-            run(block, "$<TARGET_FILE:muster_docs>")
+            test("muster_docs_test", block, "run", path, block.line, "$<TARGET_FILE:muster_docs>")
         for block in page.blocks:
             if block.kind == "file":
-                test(block, sys.executable, this, "same", root / block.page, block.line,
+                test("muster_docs_plain_test", block, "same", path, block.line,
                      root / block.argument)
             elif block.kind == "refused":
                 source = out / f"{name}_{block.line}.cpp"
                 write(source, refused_unit(page, block))
                 lines.append(f'muster_docs_refused("docs: {block.place}" "{source}")\n')
             elif block.language == "python" and block.kind not in ("skip", "declarations"):
-                run(block)
+                test("muster_docs_plain_test", block, "run", path, block.line)
     write(out / "blocks.cmake", "".join(lines))
 
 
