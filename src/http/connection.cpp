@@ -104,10 +104,11 @@ public:
             co_return std::nullopt;
         }
         if (peer_.refusal) {
-            co_return std::move(peer_.refusal);
+            co_return trouble_of(*peer_.refusal);
         }
         if (error.category() == asio::error::get_ssl_category()) {
-            co_return handshake_trouble(static_cast<unsigned long>(error.value()), error.message());
+            co_return trouble_of(muster::detail::handshake_error(
+                static_cast<unsigned long>(error.value()), error.message()));
         }
         Trouble trouble;
         trouble.kind = ErrorKind::connection_lost;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include "tls.hpp"
+#include "net/tls_context.hpp"
 #include "trouble.hpp"
 
 #include <muster/core/coro.hpp>
@@ -14,6 +14,9 @@
 #include <string_view>
 
 namespace muster::http::detail {
+
+using muster::detail::TlsContext;
+using muster::detail::TlsPeer;
 
 /// What reading or writing once came to.
 struct Moved {

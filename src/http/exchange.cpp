@@ -22,16 +22,6 @@ std::string duration_text(Clock::duration duration) {
            " ms";
 }
 
-/// The name a certificate must carry for `url`.
-std::string certificate_name(const Url& url, const TlsOptions& options) {
-    std::string name = options.server_name.empty() ? url.host() : options.server_name;
-    name = name.substr(0, name.find('%')); // a zone is this machine's business
-    if (name.ends_with('.')) {
-        name.pop_back();
-    }
-    return name;
-}
-
 } // namespace
 
 ClientState::ClientState(ClientOptions given)
@@ -75,11 +65,11 @@ void Exchange::prepare() {
         fail({ErrorKind::configuration, error.what(), {}});
     }
     if (url_->tls() && !client_.tls) {
-        auto context = TlsContext::get(client_.options.tls);
-        if (auto* trouble = std::get_if<Trouble>(&context)) {
-            fail(std::move(*trouble));
+        try {
+            client_.tls = TlsContext::client(client_.options.tls);
+        } catch (const TlsError& error) {
+            fail(trouble_of(error));
         }
-        client_.tls = std::get<std::shared_ptr<TlsContext>>(std::move(context));
     }
 }
 
@@ -120,8 +110,9 @@ Coro<std::shared_ptr<Connection>> Exchange::secure(TcpSocket socket) {
     enter(Phase::tls, timeouts_.tls);
     TlsPeer peer;
     peer.context = client_.tls;
-    peer.name = certificate_name(*url_, client_.options.tls);
+    peer.name = muster::detail::certificate_name(url_->host(), client_.options.tls);
     peer.session_key = key_ + " " + peer.name;
+    peer.protocol = "http/1.1";
     Secured secured = co_await make_tls_connection(std::move(socket), std::move(peer));
     if (secured.trouble) {
         fail(std::move(*secured.trouble));

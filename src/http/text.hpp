@@ -1,5 +1,7 @@
 #pragma once
 
+#include "net/printable.hpp"
+
 #include <string>
 #include <string_view>
 
@@ -13,8 +15,6 @@ std::string to_lower(std::string_view text);
 /// A token of RFC 9110: a method or a field name.
 [[nodiscard]] bool is_token(std::string_view text) noexcept;
 
-/// What somebody else sent, fit for a message: at most 60 characters, others than printable ASCII
-/// as "\x1b".
-std::string printable(std::string_view text);
+using muster::detail::printable;
 
 } // namespace muster::http::detail

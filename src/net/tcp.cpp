@@ -1,9 +1,10 @@
+#include "net/endpoint.hpp"
 #include "net/tcp_socket.hpp"
 
 #include <muster/asio.hpp>
 #include <muster/core/event_loop.hpp>
-#include <muster/core/run_in_executor.hpp>
 #include <muster/core/timeout.hpp>
+#include <muster/net/resolver.hpp>
 #include <muster/net/tcp.hpp>
 
 #include <boost/asio/as_tuple.hpp>
@@ -11,11 +12,7 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/write.hpp>
 
-#include <netdb.h>
-#include <sys/socket.h>
-
 #include <chrono>
-#include <cstring>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -27,52 +24,6 @@ using asio::ip::tcp;
 using boost::system::error_code;
 
 namespace {
-
-using Addresses = std::vector<asio::ip::address>;
-
-struct FreeAddresses {
-    void operator()(addrinfo* list) const noexcept { ::freeaddrinfo(list); }
-};
-
-/// Blocks: runs in an executor. Asio's own resolver has one thread for all names, so that one dead
-/// name server would hold up every other name.
-Addresses look_up(const std::string& host) {
-    addrinfo hints{};
-    hints.ai_family = AF_UNSPEC;
-    hints.ai_socktype = SOCK_STREAM;
-    hints.ai_flags = AI_ADDRCONFIG;
-    addrinfo* found = nullptr;
-    const int code = ::getaddrinfo(host.c_str(), nullptr, &hints, &found);
-    const std::unique_ptr<addrinfo, FreeAddresses> list(found);
-    if (code != 0) {
-        throw ConnectError(ConnectError::Kind::resolve,
-                           "cannot resolve '" + host + "': " + ::gai_strerror(code));
-    }
-    Addresses addresses;
-    for (const addrinfo* info = list.get(); info != nullptr; info = info->ai_next) {
-        tcp::endpoint endpoint;
-        if (info->ai_addrlen <= endpoint.capacity()) {
-            std::memcpy(endpoint.data(), info->ai_addr, info->ai_addrlen);
-            endpoint.resize(info->ai_addrlen);
-            addresses.push_back(endpoint.address());
-        }
-    }
-    return addresses;
-}
-
-std::string without_brackets(const std::string& host) {
-    const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-    return bracketed ? host.substr(1, host.size() - 2) : host;
-}
-
-Coro<Addresses> resolve(const std::string& host) {
-    error_code error;
-    const auto address = asio::ip::make_address(host, error);
-    if (!error) {
-        co_return Addresses(1, address);
-    }
-    co_return co_await run_in_executor(look_up, host);
-}
 
 ConnectError::Kind kind_of(const error_code& error) {
     if (error == asio::error::connection_refused) {
@@ -96,7 +47,7 @@ std::string milliseconds(Clock::duration limit) {
 class Connecting {
 public:
     Connecting(std::string host, std::uint16_t port, TimeLimit limit)
-        : host_(without_brackets(host)), port_(port), limit_(limit) {}
+        : host_(detail::without_brackets(host)), port_(port), limit_(limit) {}
 
     Coro<TcpSocket> run() {
         try {
@@ -109,16 +60,20 @@ public:
 private:
     Coro<TcpSocket> connect() {
         const auto deadline = limit_.deadline(Clock::now());
-        addresses_ = co_await resolve(host_);
+        addresses_ = co_await getaddrinfo(host_, port_);
         for (std::size_t i = 0; i < addresses_.size(); ++i) {
+            const tcp::endpoint endpoint(asio::ip::make_address(addresses_[i].host), port_);
             tcp::socket socket(get_running_loop().io_context());
             // The last address has all the time that is left.
             const auto tries = static_cast<Clock::rep>(addresses_.size() - i);
             const TimeLimit share = limit_.limited() && tries > 1
                                         ? TimeLimit((deadline - Clock::now()) / tries)
                                         : TimeLimit(std::nullopt);
-            current_ = addresses_[i].to_string();
-            const error_code error = co_await try_one(socket, addresses_[i], share);
+            current_ = addresses_[i].host;
+            error_code error = detail::open_socket(socket, endpoint.protocol());
+            if (!error) {
+                error = co_await try_one(socket, endpoint, share);
+            }
             if (!error) {
                 error_code ignored;
                 socket.set_option(tcp::no_delay(true), ignored);
@@ -129,9 +84,7 @@ private:
         throw ConnectError(kind_, "cannot connect: " + tried_);
     }
 
-    Coro<error_code> try_one(tcp::socket& socket, const asio::ip::address& address,
-                             TimeLimit limit) {
-        const tcp::endpoint endpoint(address, port_);
+    Coro<error_code> try_one(tcp::socket& socket, const tcp::endpoint& endpoint, TimeLimit limit) {
         try {
             co_return co_await timeout(limit, [&]() -> Coro<error_code> {
                 const auto result =
@@ -143,10 +96,10 @@ private:
         }
     }
 
-    void note(const asio::ip::address& address, const error_code& error) {
+    void note(const SocketAddress& address, const error_code& error) {
         kind_ = kind_of(error);
         tried_ += tried_.empty() ? "" : "; ";
-        tried_ += address.to_string() + " port " + std::to_string(port_) + ": " +
+        tried_ += address.host + " port " + std::to_string(port_) + ": " +
                   (kind_ == ConnectError::Kind::timeout ? "no answer" : error.message());
     }
 
@@ -165,7 +118,7 @@ private:
     std::string host_;
     std::uint16_t port_;
     TimeLimit limit_;
-    Addresses addresses_;
+    std::vector<SocketAddress> addresses_;
     std::string tried_;
     std::string current_;
     ConnectError::Kind kind_ = ConnectError::Kind::other;

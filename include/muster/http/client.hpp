@@ -2,6 +2,7 @@
 
 #include <muster/core/coro.hpp>
 #include <muster/http/message.hpp>
+#include <muster/net/tls.hpp>
 
 #include <chrono>
 #include <cstddef>
@@ -15,26 +16,8 @@ namespace detail {
 class ClientState;
 }
 
-/// How a server's certificate is checked.
-enum class Verify : std::uint8_t {
-    full,     ///< signed by a trusted authority, valid today, made for this host
-    insecure, ///< not at all: anybody on the way can read and change everything. For laboratories
-};
-
-/// How https connections are made.
-struct TlsOptions {
-    Verify verify = Verify::full;
-    /// PEM file of certificates to trust in place of the system's: authorities, or servers' own.
-    std::string ca_file = {};
-    /// The same as text; together with ca_file both are trusted.
-    std::string ca_pem = {};
-    /// The name the server's certificate has to carry, and is asked for by (SNI); empty: the
-    /// URL's host. For devices that are reached by address.
-    std::string server_name = {};
-    /// Accept TLS 1.0 and 1.1, SHA-1, short keys, and connections that end without a goodbye: the
-    /// server is too old for anything else.
-    bool legacy = false;
-};
+using muster::TlsOptions;
+using muster::Verify;
 
 /// How a Client behaves.
 struct ClientOptions {

@@ -23,5 +23,8 @@ struct CertificateRequest {
 Certificate make_certificate(const CertificateRequest& request,
                              const Certificate* signer = nullptr);
 
+/// The key of `certificate`, encrypted with a passphrase.
+std::string encrypt_key(const Certificate& certificate, const std::string& passphrase);
+
 /// An SSL_CTX of a server with this certificate.
 std::shared_ptr<void> make_server_context(const Certificate& certificate);

@@ -76,6 +76,14 @@ Certificate make_certificate(const CertificateRequest& request, const Certificat
     return result;
 }
 
+std::string encrypt_key(const Certificate& certificate, const std::string& passphrase) {
+    const Bio text(BIO_new(BIO_s_mem()), BIO_free);
+    REQUIRE(PEM_write_bio_PrivateKey(text.get(), read_key(certificate.key).get(), EVP_aes_128_cbc(),
+                                     nullptr, 0, nullptr,
+                                     const_cast<char*>(passphrase.c_str())) == 1);
+    return text_of(text);
+}
+
 std::shared_ptr<void> make_server_context(const Certificate& certificate) {
     const std::shared_ptr<SSL_CTX> context(SSL_CTX_new(TLS_server_method()), SSL_CTX_free);
     REQUIRE(SSL_CTX_use_certificate(context.get(),

@@ -1,0 +1,11 @@
+#pragma once
+/// Everything of the net room: connections, servers, TLS, names.
+
+#include <muster/net/address.hpp>
+#include <muster/net/open_connection.hpp>
+#include <muster/net/readiness.hpp>
+#include <muster/net/resolver.hpp>
+#include <muster/net/server.hpp>
+#include <muster/net/stream.hpp>
+#include <muster/net/tcp.hpp>
+#include <muster/net/tls.hpp>

@@ -1,0 +1,181 @@
+#pragma once
+
+#include "net/endpoint.hpp"
+#include "net/loop_resident.hpp"
+#include "net/read_buffer.hpp"
+#include "net/socket_wait.hpp"
+#include "net/tls_session.hpp"
+
+#include <muster/core/function.hpp>
+#include <muster/net/stream.hpp>
+
+#include <boost/asio/steady_timer.hpp>
+
+#include <array>
+#include <cstddef>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace muster::detail {
+
+/// A Stream from inside. Driven by callbacks, not by tasks: it goes on sending while tasks are
+/// being cancelled. Its handlers hold it.
+class StreamImpl final : public std::enable_shared_from_this<StreamImpl>, private LoopResident {
+public:
+    /// Takes over a connected socket. `host` is the name that was connected to, if there was one.
+    StreamImpl(AnySocket connected, std::size_t limit, std::string host);
+    ~StreamImpl() override;
+
+    // Coroutines are static: they hold the stream from the moment they are made.
+
+    // --- reading ---
+
+    [[nodiscard]] ReadBuffer& input() noexcept { return input_; }
+
+    [[nodiscard]] std::size_t limit() const noexcept { return limit_; }
+
+    /// Nothing will be added to the input.
+    [[nodiscard]] bool ended() const noexcept { return eof_; }
+
+    /// Throws what broke the input, if something did.
+    void check_input() const;
+
+    /// Looks at the socket without waiting.
+    void peek();
+
+    /// Awaiting it waits until something has been added to the input, or it has ended or broken.
+    class Fill;
+    [[nodiscard]] Fill fill(const char* function) noexcept;
+
+    // --- writing ---
+
+    /// Throws RuntimeError when nothing may be written any more.
+    void check_writable() const;
+
+    void write(std::string_view data);
+    void write_eof();
+
+    [[nodiscard]] bool can_write_eof() const noexcept { return tls_ == nullptr; }
+
+    void set_marks(std::size_t high, std::size_t low);
+
+    [[nodiscard]] std::size_t backlog() const noexcept {
+        return outgoing_.size() - sent_ + queued_.size();
+    }
+
+    static Coro<void> drain(std::shared_ptr<StreamImpl> self);
+
+    // --- closing ---
+
+    void close() noexcept;
+    void abort() noexcept;
+
+    [[nodiscard]] bool is_closing() const noexcept { return closing_ || output_error_ != nullptr; }
+
+    static Coro<void> wait_closed(std::shared_ptr<StreamImpl> self);
+
+    /// Called once, when the connection is closed, whatever the reason.
+    void on_closed(UniqueFunction<void()> callback) noexcept { on_closed_ = std::move(callback); }
+
+    // --- TLS ---
+
+    /// The handshake. Throws what Stream::start_tls does.
+    static Coro<void> secure(std::shared_ptr<StreamImpl> self, TlsPeer peer, TimeLimit limit);
+
+    [[nodiscard]] const std::unique_ptr<TlsSession>& tls() const noexcept { return tls_; }
+
+    // --- looking in ---
+
+    [[nodiscard]] const SocketAddress& peername() const noexcept { return peername_; }
+
+    [[nodiscard]] const SocketAddress& sockname() const noexcept { return sockname_; }
+
+    [[nodiscard]] const std::string& host() const noexcept { return host_; }
+
+    /// The peer, for messages: "r1 (192.0.2.1:22)".
+    [[nodiscard]] std::string who() const;
+
+    [[nodiscard]] int descriptor() noexcept { return socket_ ? socket_->native_handle() : -1; }
+
+private:
+    void context_gone() noexcept override;
+    void check_loop(const TaskBase& task) const;
+
+    bool receive_now();
+    void start_reading();
+    void on_read(const boost::system::error_code& error, std::size_t count);
+    void received(const boost::system::error_code& error, std::string_view bytes);
+    void take_in(std::string_view bytes);
+    void decrypt();
+    void input_ended();
+
+    void send(std::string_view bytes);
+    void start_writing();
+    void on_written(const boost::system::error_code& error, std::size_t count);
+    void output_done();
+    void fail_output(const boost::system::error_code& error);
+    void lose(const boost::system::error_code& error);
+
+    void finish();
+    void close_socket(bool gracefully) noexcept;
+    Coro<void> handshake();
+
+    std::optional<AnySocket> socket_; // until it is closed
+    boost::asio::execution_context* context_;
+    std::size_t limit_;
+    std::string host_;
+    SocketAddress peername_;
+    SocketAddress sockname_;
+    std::unique_ptr<TlsSession> tls_;
+
+    ReadBuffer input_;
+    std::array<char, 4096> chunk_; // what a read that waits is given; there may be many that do
+    WaitList readers_;             // one at most
+    std::exception_ptr input_error_;
+    bool reading_ = false; // a read of Asio is under way
+    bool more_ = false;    // the last read was full: the next need not wait
+    bool ended_ = false;   // by the peer
+    bool eof_ = false;     // readers find the end
+
+    std::string outgoing_; // being sent, `sent_` of it done
+    std::string queued_;   // to follow
+    std::size_t sent_ = 0;
+    std::size_t high_ = default_stream_limit;
+    std::size_t low_ = default_stream_limit / 4;
+    WaitList drainers_;
+    std::exception_ptr output_error_;
+    bool writing_ = false;
+    bool paused_ = false; // drain() waits
+    bool eof_written_ = false;
+
+    WaitList closers_;
+    UniqueFunction<void()> on_closed_;
+    std::optional<boost::asio::steady_timer> goodbye_; // how long the peer's is waited for
+    bool closing_ = false;
+};
+
+class StreamImpl::Fill final : public SocketWait {
+public:
+    Fill(StreamImpl& stream, const char* function) noexcept
+        : SocketWait(stream.readers_, "data"), stream_(stream), function_(function) {}
+
+    template <std::derived_from<PromiseBase> Promise>
+    bool await_suspend(std::coroutine_handle<Promise> handle) {
+        return suspend(handle.promise());
+    }
+
+private:
+    bool suspend(PromiseBase& leaf);
+
+    StreamImpl& stream_;
+    const char* function_;
+};
+
+inline StreamImpl::Fill StreamImpl::fill(const char* function) noexcept {
+    return {*this, function};
+}
+
+} // namespace muster::detail
