@@ -24,6 +24,7 @@ is, a comment in the line above it says, which no reader sees:
   <!-- example: declarations -->        what does not look like it: variables
   <!-- example: compiled -->            a body that is compiled and never run, such as a wrong one
   <!-- example: refused REGEX -->       a body that must not compile; the error has to match
+  <!-- example: refused by Clang REGEX -->   the same, and other compilers let it pass
   <!-- example: file PATH -->           it is this file, which is built and run as an example
   <!-- example: needs 3.13 -->          it needs this Python; an older one skips it
   <!-- example: skip -->                none of all this
@@ -228,7 +229,10 @@ def refused_unit(page, block):
     setup = [b for b in page.setup + page.blocks
              if b.language == "cpp" and b.kind in ("setup", "declarations") and b.line < block.line]
     includes = "".join(hoisted_includes(b) for b in setup)
-    return (f'// expect: {block.argument}\n#include "{EXAMPLE}"\n{includes}'
+    only = re.match(r"by (\w+) ", block.argument)
+    expected = block.argument[only.end():] if only else block.argument
+    heading = f"// expect: {expected}\n" + (f"// only: {only[1]}\n" if only else "")
+    return (f'{heading}#include "{EXAMPLE}"\n{includes}'
             "using namespace muster;\nusing namespace std::chrono_literals;\n"
             + "\n".join(map(blank_includes, setup))
             + "muster::Coro<> example() {\n#ifdef MUSTER_BAD\n"
