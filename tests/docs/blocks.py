@@ -3,6 +3,7 @@
     blocks.py generate ROOT OUT          writes a C++ file for each page and OUT/blocks.cmake
     blocks.py run PAGE LINE [PROGRAM]    runs the block of PAGE that begins at LINE
     blocks.py same PAGE LINE FILE        the block is FILE, to the letter
+    blocks.py names PAGE                 the names in the second column of its tables are in the sources
 
 A ```cpp block is, by what it looks like,
 
@@ -355,6 +356,24 @@ def same_text(block, printed):
     return False
 
 
+def missing_names(path, root):
+    """What the page's tables say is there and is not, each with its place."""
+    sources = [*(root / "include").rglob("*.hpp"), *(root / "src").rglob("*.cpp")]
+    known = set()
+    for source in sources:
+        known.update(re.findall(r"\w+", re.sub(r"^\s*//.*", "", source.read_text(), flags=re.M)))
+    for number, line in enumerate(path.read_text().split("\n"), start=1):
+        cells = line.split("|")
+        if len(cells) != 5:
+            continue
+        said = re.findall(r"`([^`]*)`", cells[2])
+        if "the same" in cells[2]:  # as in the first column, but for classes and parameters
+            said += [re.sub(r"\(.*|^\w+\.", "", name) for name in re.findall(r"`([^`]*)`", cells[1])]
+        for name in re.findall(r"[A-Za-z_]\w+", " ".join(said)):
+            if name not in known:
+                yield f"{path.relative_to(root)}:{number}: there is no {name}"
+
+
 def find(path, line):
     root = Path.cwd()
     page = read_page(root, Path(path))
@@ -366,6 +385,10 @@ def main():
     if command == "generate":
         generate(*map(Path, arguments))
         return 0
+    if command == "names":
+        missing = list(missing_names(Path(arguments[0]), Path.cwd()))
+        print(*missing, sep="\n", file=sys.stderr)
+        return 1 if missing else 0
     page, block = find(*arguments[:2])
     if command == "same":
         if Path(arguments[2]).read_text() != block.code:
