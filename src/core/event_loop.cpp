@@ -111,6 +111,11 @@ void EventLoop::run_forever() {
 }
 
 void EventLoop::run_until_done(detail::FutureBase& main) {
+    if (!main.done() && main.loop() != core_) {
+        throw ValueError(
+            "the task or future belongs to a different event loop than the one that is "
+            "to run until it is done");
+    }
     const detail::Ref<detail::FutureBase> keep(&main);
     const CallbackId id = detail::add_done_callback(main, [this] { core_->request_stop(); });
     try {
@@ -199,11 +204,13 @@ TimerHandle EventLoop::schedule_at(Clock::time_point when, UniqueFunction<void()
 
 void EventLoop::set_default_executor(std::shared_ptr<concurrent::Executor> executor) {
     core_->check_open();
+    core_->check_thread();
     impl_->executor = std::move(executor);
 }
 
 concurrent::Executor& EventLoop::default_executor() {
     core_->check_open();
+    core_->check_thread();
     if (!impl_->executor) {
         impl_->executor = std::make_shared<concurrent::ThreadPoolExecutor>(
             concurrent::ThreadPoolExecutor::default_max_workers(),
@@ -264,6 +271,7 @@ Coro<void> EventLoop::shutdown_default_executor(TimeLimit limit) {
 
 void EventLoop::add_signal_handler(int signal, UniqueFunction<void()> callback) {
     core_->check_open();
+    core_->check_thread();
     auto shared = std::make_shared<UniqueFunction<void()>>(std::move(callback));
     const auto found = impl_->signals.find(signal);
     if (found != impl_->signals.end()) {
@@ -282,7 +290,10 @@ void EventLoop::add_signal_handler(int signal, UniqueFunction<void()> callback) 
     impl_->wait_for_signal(signal);
 }
 
-bool EventLoop::remove_signal_handler(int signal) { return impl_->signals.erase(signal) > 0; }
+bool EventLoop::remove_signal_handler(int signal) {
+    core_->check_thread();
+    return impl_->signals.erase(signal) > 0;
+}
 
 void EventLoop::set_exception_handler(ExceptionHandler handler) {
     impl_->exception_handler = std::move(handler);

@@ -242,6 +242,32 @@ void LoopCore::remove_task(TaskBase& task) noexcept {
     task.release();
 }
 
+void LoopCore::cancel_wait_of(TaskBase& task) noexcept {
+    if (task.cancel_queued_) {
+        return; // a second request before the first has been passed on is part of it
+    }
+    const bool at_it = cancel_place_ != nullptr;
+    if (!at_it) {
+        cancel_place_ = &cancelled_;
+    }
+    // Those that one task's wait cancels go before those that were queued earlier, in their order.
+    task.cancel_queued_ = true;
+    task.next_cancelled_ = *cancel_place_;
+    *cancel_place_ = &task;
+    cancel_place_ = &task.next_cancelled_;
+    if (at_it) {
+        return;
+    }
+    while (cancelled_ != nullptr) {
+        TaskBase& next = *cancelled_;
+        cancelled_ = std::exchange(next.next_cancelled_, nullptr);
+        next.cancel_queued_ = false;
+        cancel_place_ = &cancelled_;
+        next.cancel_wait();
+    }
+    cancel_place_ = nullptr;
+}
+
 void LoopCore::add_external(ExternalOperation& operation) noexcept {
     external_.push_back(operation);
     ++external_count_;

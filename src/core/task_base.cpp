@@ -23,24 +23,16 @@ bool TaskBase::cancel(const std::string& message) noexcept {
     if (done()) {
         return false;
     }
-    // Down a chain of tasks that await each other. One that is done keeps nothing: the cancellation
-    // stays with the task above it.
-    for (TaskBase* task = this;;) {
-        ++task->cancel_requests_;
-        task->cancel_message_ = message.empty() ? nullptr : std::make_unique<std::string>(message);
-        if (task->waiter_ == nullptr) {
-            task->must_cancel_ = true;
-            return true;
-        }
-        FutureBase* next = task->waiter_->cancels();
-        TaskBase* below = next != nullptr && !next->done() ? next->as_task() : nullptr;
-        if (below == nullptr) {
-            if (!task->waiter_->cancel(message)) {
-                task->must_cancel_ = true;
-            }
-            return true;
-        }
-        task = below;
+    ++cancel_requests_;
+    cancel_message_ = message.empty() ? nullptr : std::make_unique<std::string>(message);
+    loop()->cancel_wait_of(*this);
+    return true;
+}
+
+void TaskBase::cancel_wait() noexcept {
+    static const std::string none;
+    if (waiter_ == nullptr || !waiter_->cancel(cancel_message_ ? *cancel_message_ : none)) {
+        must_cancel_ = true;
     }
 }
 
@@ -94,6 +86,7 @@ void TaskBase::destroy_frames() noexcept {
         frame = parent;
     }
     leaf_ = nullptr;
+    waiter_ = nullptr; // it lay in a frame: a destructor further up may still cancel this task
 }
 
 TaskBase* TaskBase::on_node(Node& node, NodeEvent event) noexcept {

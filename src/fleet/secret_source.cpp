@@ -1,6 +1,7 @@
 #include "fleet/secret_source.hpp"
 
 #include "fleet/read_file.hpp"
+#include "net/descriptor.hpp"
 
 #include <muster/core/error.hpp>
 
@@ -21,6 +22,8 @@
 
 namespace muster::fleet::detail {
 namespace {
+
+using muster::detail::Descriptor;
 
 // Long enough for a person to unlock a vault.
 constexpr std::chrono::seconds command_limit{120};
@@ -56,27 +59,6 @@ Secret from_file(const std::string& written, const std::string& folder) {
     }
     return {std::move(text)};
 }
-
-class Descriptor {
-public:
-    explicit Descriptor(int fd) : fd_(fd) {}
-
-    Descriptor(const Descriptor&) = delete;
-    Descriptor& operator=(const Descriptor&) = delete;
-
-    ~Descriptor() { close(); }
-
-    void close() {
-        if (fd_ >= 0) {
-            ::close(std::exchange(fd_, -1));
-        }
-    }
-
-    [[nodiscard]] int get() const { return fd_; }
-
-private:
-    int fd_;
-};
 
 // Everything that can be read until the end of file; false when the limit passed first.
 bool read_all(int fd, std::string& text) {

@@ -35,7 +35,7 @@ bool would_wait(const error_code& error) {
 
 } // namespace
 
-StreamImpl::StreamImpl(AnySocket connected, std::size_t limit, std::string host)
+StreamImpl::StreamImpl(Transport connected, std::size_t limit, std::string host)
     : LoopResident(asio::query(connected.get_executor(), asio::execution::context)),
       socket_(std::move(connected)),
       context_(&asio::query(socket_->get_executor(), asio::execution::context)),
@@ -68,6 +68,9 @@ void StreamImpl::check_loop(const TaskBase& task) const {
 }
 
 std::string StreamImpl::who() const {
+    if (!host_.empty() && peername_ == SocketAddress()) {
+        return host_; // a pipe
+    }
     const std::string address = peername_.str();
     return host_.empty() || without_brackets(host_) == peername_.host
                ? address

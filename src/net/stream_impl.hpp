@@ -1,10 +1,10 @@
 #pragma once
 
-#include "net/endpoint.hpp"
 #include "net/loop_resident.hpp"
 #include "net/read_buffer.hpp"
 #include "net/socket_wait.hpp"
 #include "net/tls_session.hpp"
+#include "net/transport.hpp"
 
 #include <muster/core/function.hpp>
 #include <muster/net/stream.hpp>
@@ -25,8 +25,9 @@ namespace muster::detail {
 /// being cancelled. Its handlers hold it.
 class StreamImpl final : public std::enable_shared_from_this<StreamImpl>, private LoopResident {
 public:
-    /// Takes over a connected socket. `host` is the name that was connected to, if there was one.
-    StreamImpl(AnySocket connected, std::size_t limit, std::string host);
+    /// Takes over a connected socket or a pipe. `host` is the name that was connected to, if there
+    /// was one, or what the pipe is called in messages.
+    StreamImpl(Transport connected, std::size_t limit, std::string host);
     ~StreamImpl() override;
 
     // Coroutines are static: they hold the stream from the moment they are made.
@@ -123,7 +124,7 @@ private:
     void close_socket(bool gracefully) noexcept;
     Coro<void> handshake();
 
-    std::optional<AnySocket> socket_; // until it is closed
+    std::optional<Transport> socket_; // or a pipe; until it is closed
     boost::asio::execution_context* context_;
     std::size_t limit_;
     std::string host_;

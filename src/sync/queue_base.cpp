@@ -1,5 +1,6 @@
 #include <muster/sync/detail/queue_base.hpp>
 
+#include <algorithm>
 #include <utility>
 
 namespace muster::detail {
@@ -18,7 +19,8 @@ void QueueBase::begin_shutdown(bool immediate) {
     putters_.check_thread();
     shut_down_ = true;
     if (immediate) {
-        unfinished_ -= std::exchange(size_, 0);
+        // task_done() may have been called for items that nobody has got.
+        unfinished_ -= std::min(unfinished_, std::exchange(size_, 0));
         if (unfinished_ == 0) {
             finished_.set();
         }

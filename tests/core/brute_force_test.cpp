@@ -77,6 +77,91 @@ Future<Probe> set_later(const Probe& probe) {
 
 // One line for each awaitable, more where it can end in several ways.
 const std::vector<Scenario> scenarios = {
+    {"wait",
+     [](Probe probe) -> Coro<> {
+         std::vector<Task<Probe>> t{create_task(value(probe)), create_task(value(probe))};
+         auto [done, pending] = co_await wait(t, {.timeout = 2s});
+     }},
+    {"wait first",
+     [](Probe probe) -> Coro<> {
+         std::vector<Task<Probe>> t{create_task(value(probe))};
+         t.push_back(create_task(fails(probe)));
+         static_cast<void>(co_await wait(t, {.return_when = ReturnWhen::first_completed}));
+     }},
+    {"wait too late",
+     [](Probe probe) -> Coro<> {
+         std::vector<Task<>> t{create_task(forever(probe))};
+         static_cast<void>(co_await wait(t, {.timeout = 2s}));
+     }},
+    {"shield", [](Probe probe) -> Coro<> { static_cast<void>(co_await shield(value, probe)); }},
+    {"shield of a task",
+     [](Probe probe) -> Coro<> {
+         auto t = create_task(value(probe));
+         static_cast<void>(co_await shield(t));
+     }},
+    {"as_completed",
+     [](Probe probe) -> Coro<> {
+         std::vector<Task<Probe>> t{create_task(value(probe)), create_task(value(probe))};
+         for (auto next : as_completed(t, {.timeout = 5s})) {
+             auto v = co_await std::move(next);
+             v.ran();
+         }
+     }},
+    {"amap",
+     [](Probe probe) -> Coro<> {
+         std::vector<Probe> items(3, probe);
+         static_cast<void>(co_await amap(
+             std::move(items), [probe](const Probe& p) { return value(p); }, {.max_at_once = 2}));
+     }},
+    {"move_on_after",
+     [](Probe probe) -> Coro<> {
+         static_cast<void>(co_await move_on_after(1s, [probe] { return forever(probe); }));
+     }},
+    {"async generator",
+     [](Probe probe) -> Coro<> {
+         auto gen = [](Probe p) -> AsyncGenerator<Probe> {
+             for (int i = 0; i < 3; ++i) {
+                 co_await async_sleep(1s);
+                 p.ran();
+                 co_yield p;
+             }
+         }(probe);
+         while (auto item = co_await gen.next()) {
+             item->ran();
+         }
+     }},
+    {"async generator dropped",
+     [](Probe probe) -> Coro<> {
+         auto gen = [](Probe p) -> AsyncGenerator<Probe> {
+             for (;;) {
+                 co_await async_sleep(1s);
+                 co_yield p;
+             }
+         }(probe);
+         auto item = co_await gen.next();
+         item->ran();
+     }},
+    {"async generator closed",
+     [](Probe probe) -> Coro<> {
+         auto gen = [](Probe p) -> AsyncGenerator<Probe> {
+             for (;;) {
+                 co_await async_sleep(1s);
+                 co_yield p;
+             }
+         }(probe);
+         auto item = co_await gen.next();
+         item->ran();
+         co_await gen.aclose();
+     }},
+    {"retry",
+     [](Probe probe) -> Coro<> {
+         co_await expects<ValueError>(retry([probe] { return fails(probe); }), probe);
+     }},
+    {"try_finally",
+     [](Probe probe) -> Coro<> {
+         static_cast<void>(co_await try_finally([probe] { return value(probe); },
+                                                [probe] { return pause(probe); }));
+     }},
     {"sleep", [](Probe probe) -> Coro<> { co_await pause(probe); }},
     {"sleep of zero", [](Probe probe) -> Coro<> { co_await turns(2); }},
     {"coroutine", [](Probe probe) -> Coro<> { static_cast<void>(co_await value(probe)); }},

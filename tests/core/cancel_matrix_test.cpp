@@ -127,7 +127,75 @@ struct Promised {
 constexpr auto wins = CancelRule::cancel_wins;
 
 std::vector<CancelRow> rows() {
+    const auto runs_on = [](Started& gate, int) {
+        return gate.task.done() && !gate.task.cancelled();
+    };
     return {
+        cancel_row<Started>(
+            "wait", wins,
+            [](Started& gate) -> Coro<> {
+                std::vector<Task<>> tasks{gate.task};
+                static_cast<void>(co_await wait(tasks));
+            },
+            open),
+        cancel_row<Started>(
+            "wait with a timeout", wins,
+            [](Started& gate) -> Coro<> {
+                std::vector<Task<>> tasks{gate.task};
+                static_cast<void>(co_await wait(tasks, {.timeout = 24h}));
+            },
+            open, runs_on),
+        cancel_row<Started>(
+            "shield", wins, [](Started& gate) -> Coro<> { co_await shield(gate.task); }, open,
+            runs_on),
+        cancel_row<Gate>(
+            "shield of a function", wins,
+            [](Gate& gate) -> Coro<> {
+                co_await shield([f = gate.opened]() -> Coro<> { co_await f; });
+            },
+            open),
+        cancel_row<Started>(
+            "as_completed", wins,
+            [](Started& gate) -> Coro<> {
+                std::vector<Task<>> tasks{gate.task};
+                for (auto next : as_completed(tasks)) {
+                    co_await std::move(next);
+                }
+            },
+            open, runs_on),
+        cancel_row<Gate>(
+            "amap", wins,
+            [](Gate& gate) -> Coro<> {
+                std::vector<int> items{1, 2, 3};
+                co_await amap(items, [&](int) { return gate.pass(); }, {.max_at_once = 2});
+            },
+            open),
+        cancel_row<Gate>(
+            "move_on_after", wins,
+            [](Gate& gate) -> Coro<> {
+                static_cast<void>(co_await move_on_after(24h, [&] { return gate.pass(); }));
+            },
+            open),
+        cancel_row<Gate>(
+            "async generator", wins,
+            [](Gate& gate) -> Coro<> {
+                auto gen = [](Gate& g) -> AsyncGenerator<int> {
+                    co_await g.pass();
+                    co_yield 1;
+                }(gate);
+                auto item = co_await gen.next();
+                CHECK(item.has_value());
+            },
+            open),
+        cancel_row<Gate>(
+            "retry", wins,
+            [](Gate& gate) -> Coro<> { co_await retry([&] { return gate.pass(); }); }, open),
+        cancel_row<Gate>(
+            "try_finally, in its clean-up", CancelRule::never_interrupted,
+            [](Gate& gate) -> Coro<> {
+                co_await try_finally([]() -> Coro<> { co_return; }, [&] { return gate.pass(); });
+            },
+            open),
         cancel_row<Alarm>(
             "sleep", wins, [](Alarm& alarm) -> Coro<> { co_await async_sleep_until(alarm.due); },
             [](Alarm& alarm) -> Coro<> { co_await alarm.rung; }),

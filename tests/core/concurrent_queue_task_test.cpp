@@ -21,8 +21,6 @@
 
 using namespace muster;
 using namespace std::chrono_literals;
-using concurrent::LifoQueue;
-using concurrent::PriorityQueue;
 using testing_support::ending;
 using testing_support::outcome;
 using testing_support::turns;
@@ -349,8 +347,8 @@ CO_TEST_CASE("concurrent queue: given an item and cancelled, a task hands it to 
 
 CO_TEST_CASE("concurrent queue: items that come back go where they were") {
     IntQueue fifo(2);
-    LifoQueue<int> lifo;
-    PriorityQueue<int> sorted;
+    concurrent::LifoQueue<int> lifo;
+    concurrent::PriorityQueue<int> sorted;
     std::vector<Task<int>> getters;
     for (int i = 0; i < 3; ++i) {
         getters.push_back(create_task(get(fifo)));
@@ -482,7 +480,7 @@ TEST_CASE("concurrent queue: a loop that goes away while its tasks wait, or have
     IntQueue empty;
     IntQueue full(1);
     IntQueue given;
-    LifoQueue<int> stack;
+    concurrent::LifoQueue<int> stack;
     full.put(1);
     {
         EventLoop loop;

@@ -341,6 +341,36 @@ TEST_CASE("stack: a chain of tasks that cancels itself from its beginning") {
     });
 }
 
+TEST_CASE(
+    "stack: a chain of gathers, and one of task groups, that is cancelled from its beginning") {
+    static Coro<> (*gathers)(int) = [](int left) -> Coro<> {
+        if (left == 0) {
+            co_await async_sleep(1h);
+        } else {
+            co_await gather(gathers(left - 1));
+        }
+    };
+    static Coro<> (*groups)(int) = [](int left) -> Coro<> {
+        if (left == 0) {
+            co_await async_sleep(1h);
+        } else {
+            co_await task_group([left](TaskGroup& group) -> Coro<> {
+                group.create_task(groups(left - 1));
+                co_return;
+            });
+        }
+    };
+    for (const auto& chain : {gathers, groups}) {
+        run_small([&]() -> Coro<> {
+            const Task<> first = create_task(chain(20'000));
+            co_await async_sleep(1s);
+            first.cancel();
+            co_await wait({first});
+            CHECK(outcome(first) == "cancelled");
+        });
+    }
+}
+
 TEST_CASE("stack: a chain of tasks that is destroyed with its loop") {
     on_small_stack([] {
         const Bottom waits = forever;

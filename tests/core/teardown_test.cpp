@@ -288,3 +288,25 @@ TEST_CASE("destructors that use the loop while it goes away find it closed") {
     }
     CHECK(refused == 2);
 }
+
+TEST_CASE("a destructor may cancel a task that the loop has destroyed before") {
+    bool cancelled = false;
+    {
+        EventLoop loop;
+
+        struct Cancels {
+            Task<> task;
+            bool& cancelled;
+
+            ~Cancels() { cancelled = task.cancel(); }
+        };
+
+        const auto body = [&]() -> Coro<> {
+            const Cancels cancels{create_task(forever()), cancelled};
+            co_await async_sleep(1h);
+        };
+        loop.create_task(body());
+        run_turns(loop, 3);
+    }
+    CHECK(cancelled); // it was not done, only gone
+}

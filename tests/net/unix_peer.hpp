@@ -15,6 +15,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <chrono>
 #include <string>
 #include <string_view>
@@ -63,13 +64,16 @@ public:
                 static_cast<ssize_t>(text.size()));
     }
 
-    /// What has come, without waiting.
+    /// What has come, without waiting. The connection must not have been reset.
     [[nodiscard]] std::string hear() const {
         std::string text;
         std::array<char, 65536> buffer{};
         ssize_t count = 0;
         while ((count = ::recv(fd_, buffer.data(), buffer.size(), 0)) > 0) {
             text.append(buffer.data(), static_cast<std::size_t>(count));
+        }
+        if (count < 0 && errno != EAGAIN) {
+            FAIL_CHECK("the connection was reset");
         }
         return text;
     }

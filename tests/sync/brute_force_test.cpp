@@ -118,6 +118,87 @@ const std::vector<Scenario> scenarios = {
          Event event;
          co_await gather(waits(event, probe), waits(event, probe), sets(event, probe));
      }},
+    {"condition",
+     [](Probe probe) -> Coro<> {
+         Condition condition;
+         const auto waits_for_it = [](Condition& which, Probe one) -> Coro<> {
+             const auto held = co_await which.guard();
+             co_await which.wait();
+             one.ran();
+         };
+         const auto notifies = [](Condition& which) -> Coro<> {
+             co_await turns(2);
+             const auto held = co_await which.guard();
+             which.notify_all();
+         };
+         co_await gather(waits_for_it(condition, probe), waits_for_it(condition, probe),
+                         notifies(condition));
+     }},
+    {"barrier",
+     [](Probe probe) -> Coro<> {
+         Barrier barrier(3);
+         const auto arrives = [](Barrier& which, Probe one) -> Coro<> {
+             static_cast<void>(co_await which.wait());
+             one.ran();
+         };
+         co_await gather(arrives(barrier, probe), arrives(barrier, probe), arrives(barrier, probe));
+     }},
+    {"capacity limiter",
+     [](Probe probe) -> Coro<> {
+         CapacityLimiter limiter(1);
+         co_await gather(holds_guard(limiter, probe), holds_guard(limiter, probe));
+     }},
+    {"rate limiter",
+     [](Probe probe) -> Coro<> {
+         RateLimiter limiter(1);
+         const auto takes = [](RateLimiter& which, Probe one) -> Coro<> {
+             co_await which.acquire();
+             one.ran();
+         };
+         co_await gather(takes(limiter, probe), takes(limiter, probe), takes(limiter, probe));
+     }},
+    {"channel",
+     [](Probe probe) -> Coro<> {
+         const auto sends = [](Sender<Probe> sender, Probe one) -> Coro<> {
+             for (int i = 0; i < 3; ++i) {
+                 co_await sender.send(one);
+             }
+         };
+         const auto receives = [](Receiver<Probe> receiver) -> Coro<> {
+             while (auto item = co_await receiver.receive()) {
+                 item->ran();
+             }
+         };
+         auto channel = make_channel<Probe>(0);
+         co_await gather(sends(std::move(channel.sender), probe),
+                         receives(std::move(channel.receiver)));
+     }},
+    {"background tasks",
+     [](Probe probe) -> Coro<> {
+         BackgroundTasks tasks({.limit = 1});
+         const auto work = [](Probe one) -> Coro<> {
+             co_await turns(2);
+             one.ran();
+         };
+         static_cast<void>(co_await tasks.spawn(work, probe));
+         static_cast<void>(co_await tasks.spawn(work, probe));
+         co_await tasks.close();
+     }},
+    {"concurrent queue",
+     [](Probe probe) -> Coro<> {
+         concurrent::Queue<Probe> queue(1);
+         const auto puts = [](concurrent::Queue<Probe>& which, Probe one) -> Coro<> {
+             for (int i = 0; i < 3; ++i) {
+                 co_await which.async_put(one);
+             }
+         };
+         const auto gets = [](concurrent::Queue<Probe>& which) -> Coro<> {
+             for (int i = 0; i < 3; ++i) {
+                 (co_await which.async_get()).ran();
+             }
+         };
+         co_await gather(puts(queue, probe), gets(queue));
+     }},
     {"queue get",
      [](Probe probe) -> Coro<> {
          Queue<Probe> queue;

@@ -81,6 +81,56 @@ struct Unfinished {
     bool intact(int) const { return queue.empty(); }
 };
 
+struct Unnotified {
+    Condition condition;
+
+    Coro<> complete() {
+        const auto held = co_await condition.guard();
+        condition.notify();
+    }
+
+    bool intact(int) { return !condition.locked() && condition.try_acquire(); }
+};
+
+struct OneMissing {
+    Barrier barrier{2};
+    Task<> other;
+
+    void complete() {
+        other = create_task([this]() -> Coro<> { static_cast<void>(co_await barrier.wait()); });
+    }
+
+    bool intact(int) const { return !barrier.broken(); }
+};
+
+struct LentOut {
+    CapacityLimiter limiter{1};
+
+    LentOut() { static_cast<void>(limiter.try_acquire_on_behalf_of(this)); }
+
+    void complete() { limiter.release_on_behalf_of(this); }
+
+    bool intact(int) const { return limiter.available_tokens() == 1; }
+};
+
+struct EmptyChannel {
+    Channel<int> channel = make_channel<int>(1);
+
+    void complete() { static_cast<void>(channel.sender.try_send(1)); }
+
+    bool intact(int got) const {
+        return channel.receiver.statistics().size == static_cast<std::size_t>(1 - got);
+    }
+};
+
+struct EmptyForThreads {
+    concurrent::Queue<int> queue;
+
+    void complete() { queue.put(1); }
+
+    bool intact(int got) const { return queue.qsize() == static_cast<std::size_t>(1 - got); }
+};
+
 /// A task that comes behind the one that is cancelled, and must not be forgotten: what that one
 /// does not take is for this one.
 template <class World>
@@ -186,6 +236,20 @@ std::vector<CancelRow> rows() {
             [](auto& world) -> Coro<> { static_cast<void>(co_await world.queue.get()); }),
         row<LifoWorld>("last in, first out queue put",
                        [](auto& world) -> Coro<> { co_await world.queue.put(2); }),
+        row<OneMissing>(
+            "barrier",
+            [](OneMissing& world) -> Coro<> { static_cast<void>(co_await world.barrier.wait()); }),
+        row<LentOut>(
+            "capacity limiter",
+            [](LentOut& world) -> Coro<> { const auto held = co_await world.limiter.guard(); }),
+        row<EmptyChannel>("channel receive",
+                          [](EmptyChannel& world) -> Coro<> {
+                              static_cast<void>(co_await world.channel.receiver.receive());
+                          }),
+        row<EmptyForThreads>("concurrent queue get",
+                             [](EmptyForThreads& world) -> Coro<> {
+                                 static_cast<void>(co_await world.queue.async_get());
+                             }),
         row<Locked>("gather of a lock guard and another wait",
                     [](Locked& world) -> Coro<> {
                         const auto results = co_await gather(world.lock.guard(),

@@ -522,3 +522,13 @@ CO_TEST_CASE("wait_for, gather and create_task take a get and a put") {
     const int item = co_await task;
     CHECK(item == 6);
 }
+
+CO_TEST_CASE("191. shutdown(immediate) of items that task_done() has been called for already") {
+    Queue<int> queue;
+    queue.put_nowait(1);
+    queue.put_nowait(2);
+    queue.task_done();
+    queue.shutdown(true);
+    co_await queue.join();
+    CHECK_THROWS_AS(queue.task_done(), ValueError);
+}

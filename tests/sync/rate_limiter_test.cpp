@@ -317,8 +317,10 @@ TEST_CASE("rate limiter: a loop that goes away while tasks wait and are let thro
         CHECK(loop.core().timer_count() == 1);
         limiter.set_rate(std::numeric_limits<double>::infinity()); // they never resume
         limiter.set_rate(1e-6);
+        loop.create_task(worker()); // has the token that is there
         loop.create_task(worker());
         loop.run_until_complete(turns(1));
+        CHECK(loop.core().timer_count() == 1);
     }
     limiter.set_rate(1e9);
     const auto main = [&]() -> Coro<void> { co_await limiter.acquire(); };

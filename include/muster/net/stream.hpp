@@ -77,8 +77,9 @@ private:
 };
 
 /// A connection over TCP, TLS or a Unix socket (asyncio's StreamReader and StreamWriter in one).
-/// open_connection() and start_server() make it. On the thread of its loop only. Movable, also
-/// while tasks read from it and write to it; what they wait for goes on.
+/// open_connection() and start_server() make it; a child process has one for each of its pipes. On
+/// the thread of its loop only. Movable, also while tasks read from it and write to it; what they
+/// wait for goes on.
 ///
 /// One task reads at a time, any number write. Cancelling a task that reads or drains loses no
 /// bytes: they stay in the stream for the next one. Dropping the stream closes it as close() does.

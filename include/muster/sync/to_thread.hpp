@@ -71,8 +71,6 @@ public:
         return true;
     }
 
-    [[nodiscard]] FutureBase* cancels() const noexcept override { return nullptr; }
-
     [[nodiscard]] std::string describe() const override { return "thread"; }
 
 private:

@@ -45,9 +45,6 @@ public:
     /// Future.cancel / Task.cancel; false when it is done already.
     virtual bool cancel(const std::string& message) noexcept = 0;
 
-    /// This, when it is a task.
-    virtual TaskBase* as_task() noexcept { return nullptr; }
-
     /// Fires `node` when this is done; not called when it is done already.
     void add_waiter(Node& node) noexcept { waiters_.push_back(node); }
 

@@ -27,8 +27,6 @@ public:
 
     bool cancel(const std::string& message) noexcept override { return future_->cancel(message); }
 
-    [[nodiscard]] FutureBase* cancels() const noexcept override { return future_.get(); }
-
     [[nodiscard]] std::string describe() const override { return "future"; }
 
 private:
@@ -59,8 +57,6 @@ public:
     void await_resume() const noexcept {}
 
     bool cancel(const std::string&) noexcept override { return false; }
-
-    [[nodiscard]] FutureBase* cancels() const noexcept override { return nullptr; }
 
     [[nodiscard]] std::string describe() const override { return "clean-up"; }
 };

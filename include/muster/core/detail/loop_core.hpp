@@ -167,6 +167,11 @@ public:
     /// Unfinished tasks, oldest first.
     [[nodiscard]] const List<FutureBase>& tasks() const noexcept { return tasks_; }
 
+    /// Has what `task` waits on cancelled. The tasks that this cancels in turn, those of a gather,
+    /// a group, an await, are queued and follow in the order that calls would give: however deep
+    /// tasks wait for each other, no stack is needed.
+    void cancel_wait_of(TaskBase& task) noexcept;
+
     void add_external(ExternalOperation& operation) noexcept;
     void remove_external(ExternalOperation& operation) noexcept;
 
@@ -241,6 +246,8 @@ private:
     List<FutureBase> tasks_;   // unfinished ones, oldest first
     List<FutureBase> futures_; // the others that somebody still holds
     List<ExternalOperation> external_;
+    TaskBase* cancelled_ = nullptr;     // whose waits are to be cancelled, first to last
+    TaskBase** cancel_place_ = nullptr; // where the next one is queued; null: nobody is at it
     std::size_t task_count_ = 0;
     std::size_t external_count_ = 0;
     std::shared_ptr<LoopGate> gate_;

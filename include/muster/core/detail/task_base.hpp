@@ -23,11 +23,6 @@ public:
     /// stays with the task.
     virtual bool cancel(const std::string& message) noexcept = 0;
 
-    /// The future that a cancellation of this wait is passed on to: it is then cancelled in place
-    /// of this, so that a long chain of tasks which await each other is cancelled without
-    /// recursion.
-    [[nodiscard]] virtual FutureBase* cancels() const noexcept { return nullptr; }
-
     /// What is waited for, in a word or two: "sleep", "lock".
     [[nodiscard]] virtual std::string describe() const = 0;
 
@@ -48,8 +43,6 @@ public:
     /// Task.cancel: counts the request and passes it to what the task waits on; if nothing takes
     /// it, it is kept and thrown at the next suspension or resumption.
     bool cancel(const std::string& message) noexcept override;
-
-    TaskBase* as_task() noexcept override { return this; }
 
     [[nodiscard]] std::string label() const override { return name(); }
 
@@ -174,6 +167,9 @@ private:
     void step() noexcept;
     void deliver_cancel() noexcept;
 
+    /// Asks what this task waits on to end early; keeps the cancellation when that has ended.
+    void cancel_wait() noexcept;
+
     ContextRef context_;
     std::coroutine_handle<> root_;
     std::coroutine_handle<> next_;
@@ -181,6 +177,7 @@ private:
     Waiter* waiter_ = nullptr;
     std::unique_ptr<std::string> name_;
     std::unique_ptr<std::string> cancel_message_;
+    TaskBase* next_cancelled_ = nullptr; // see LoopCore::cancel_wait_of
     std::uint64_t number_;
     unsigned cancel_requests_ = 0;
     unsigned hops_ = max_hops;
@@ -188,6 +185,7 @@ private:
     bool must_cancel_ = false;
     bool root_ended_ = false;
     bool started_ = false;
+    bool cancel_queued_ = false;
 };
 
 } // namespace muster::detail
