@@ -93,11 +93,12 @@ int main() {
     asio::io_context context;
     EchoServer server(context);
     int ticks = 0;
+    bool ending = false; // a beat that is due already can't be cancelled
     asio::steady_timer heartbeat(context);
     const auto beat = [&](auto& again) -> void {
         heartbeat.expires_after(1ms);
         heartbeat.async_wait([&](boost::system::error_code error) {
-            if (!error) {
+            if (!error && !ending) {
                 ++ticks;
                 again(again);
             }
@@ -114,7 +115,10 @@ int main() {
         status = error == nullptr ? 0 : 1;
         // The end of the service: its own work first, then muster's tasks.
         server.close();
-        muster::async_shutdown(loop, [&](std::exception_ptr) { heartbeat.cancel(); });
+        muster::async_shutdown(loop, [&](std::exception_ptr) {
+            ending = true;
+            heartbeat.cancel();
+        });
     });
 
     context.run();

@@ -7,6 +7,7 @@
 #include <muster/core/thread_pool.hpp>
 #include <muster/core/timeout.hpp>
 
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -26,6 +27,8 @@ void default_exception_handler(const ExceptionContext& context) noexcept {
             text += "\n  exception: " + std::string(error.what());
         } catch (const CancelledError&) {
             text += "\n  exception: CancelledError";
+        } catch (const KeyboardInterrupt&) {
+            text += "\n  exception: KeyboardInterrupt";
         } catch (...) {
             text += "\n  exception: not derived from std::exception";
         }
@@ -103,6 +106,7 @@ void EventLoop::check_can_run() const {
     if (detail::LoopCore::current() != nullptr) {
         throw RuntimeError("Cannot run the event loop while another loop is running");
     }
+    core_->check_thread();
 }
 
 void EventLoop::run_forever() {
@@ -110,22 +114,46 @@ void EventLoop::run_forever() {
     impl_->run();
 }
 
+namespace {
+
+// Stops the loop a turn after `main` is done; not any more when it is gone itself.
+class StopWhenDone : public detail::Node {
+public:
+    StopWhenDone(detail::LoopCore& core, detail::FutureBase& main) noexcept
+        : Node(&StopWhenDone::on_node), core_(core) {
+        if (main.done()) {
+            core_.append(*this);
+        } else {
+            main.add_waiter(*this);
+        }
+    }
+
+private:
+    static detail::TaskBase* on_node(detail::Node& node, detail::NodeEvent event) noexcept {
+        detail::LoopCore& core = static_cast<StopWhenDone&>(node).core_;
+        if (event == detail::NodeEvent::fire) {
+            core.append(node);
+        } else if (event == detail::NodeEvent::run) {
+            core.request_stop();
+        }
+        return nullptr;
+    }
+
+    detail::LoopCore& core_;
+};
+
+} // namespace
+
 void EventLoop::run_until_done(detail::FutureBase& main) {
+    check_can_run();
     if (!main.done() && main.loop() != core_) {
         throw ValueError(
             "the task or future belongs to a different event loop than the one that is "
             "to run until it is done");
     }
-    const detail::Ref<detail::FutureBase> keep(&main);
-    const CallbackId id = detail::add_done_callback(main, [this] { core_->request_stop(); });
-    try {
-        run_forever();
-    } catch (...) {
-        detail::remove_done_callback(main, id);
-        throw;
-    }
+    const StopWhenDone stop(*core_, main);
+    run_forever();
     if (!main.done()) {
-        detail::remove_done_callback(main, id);
         throw RuntimeError("Event loop stopped before Future completed.");
     }
 }
@@ -174,20 +202,41 @@ Coro<void> EventLoop::shutdown() {
         for (const AnyTask& task : others) {
             task.cancel();
         }
-        co_await detail::join_all(std::move(others));
+        co_await detail::join_all(others);
+        for (const AnyTask& task : others) {
+            if (task.state()->state() == detail::State::failed && !task.state()->retrieved()) {
+                ExceptionContext context;
+                context.message = "unhandled exception while the event loop was being shut down";
+                context.exception = task.exception();
+                context.task = task.name();
+                call_exception_handler(context);
+            }
+        }
     }
+}
+
+detail::CallbackNode& EventLoop::enqueue(UniqueFunction<void()> callback,
+                                         detail::ContextRef context) {
+    auto* node = new detail::CallbackNode(*core_, std::move(callback), std::move(context));
+    node->retain();
+    core_->append(*node);
+    return *node;
 }
 
 Handle EventLoop::call_soon(UniqueFunction<void()> callback) {
     core_->check_open();
     core_->check_thread();
-    auto* node = new detail::CallbackNode(*core_, std::move(callback), detail::snapshot_context());
-    node->retain();
-    core_->append(*node);
-    return Handle(*node);
+    core_->accept_posted();
+    return Handle(enqueue(std::move(callback), detail::snapshot_context()));
 }
 
 void EventLoop::call_soon_threadsafe(UniqueFunction<void()> callback) {
+    if (detail::ContextRef values = detail::snapshot_context()) {
+        callback = [values = std::move(values), inner = std::move(callback)]() mutable {
+            const detail::ContextScope scope(std::move(values));
+            inner();
+        };
+    }
     if (!core_->gate()->post(callback)) {
         throw RuntimeError("Event loop is closed");
     }
@@ -211,6 +260,9 @@ void EventLoop::set_default_executor(std::shared_ptr<concurrent::Executor> execu
 concurrent::Executor& EventLoop::default_executor() {
     core_->check_open();
     core_->check_thread();
+    if (impl_->executor_shut_down) {
+        throw RuntimeError("Executor shutdown has been called");
+    }
     if (!impl_->executor) {
         impl_->executor = std::make_shared<concurrent::ThreadPoolExecutor>(
             concurrent::ThreadPoolExecutor::default_max_workers(),
@@ -240,6 +292,7 @@ struct Joiner {
 } // namespace
 
 Coro<void> EventLoop::shutdown_default_executor(TimeLimit limit) {
+    impl_->executor_shut_down = true;
     if (!impl_->executor) {
         co_return;
     }
@@ -269,34 +322,61 @@ Coro<void> EventLoop::shutdown_default_executor(TimeLimit limit) {
     }
 }
 
+namespace {
+
+void check_signal(int signal) {
+    if (signal < 1 || signal >= NSIG) {
+        throw ValueError("invalid signal number " + std::to_string(signal));
+    }
+}
+
+} // namespace
+
 void EventLoop::add_signal_handler(int signal, UniqueFunction<void()> callback) {
+    static_cast<void>(install_signal_handler(signal, std::move(callback)));
+}
+
+EventLoop::SignalCallback EventLoop::install_signal_handler(int signal,
+                                                            UniqueFunction<void()> callback) {
     core_->check_open();
     core_->check_thread();
+    check_signal(signal);
     auto shared = std::make_shared<UniqueFunction<void()>>(std::move(callback));
     const auto found = impl_->signals.find(signal);
     if (found != impl_->signals.end()) {
-        found->second.callback = std::move(shared);
-        return;
+        found->second.callback = shared;
+        return shared;
     }
     const auto added = impl_->signals.try_emplace(signal, impl_->context).first;
-    added->second.callback = std::move(shared);
+    added->second.callback = shared;
     boost::system::error_code error;
     added->second.set.add(signal, error);
     if (error) {
         impl_->signals.erase(added);
-        throw ValueError("signal " + std::to_string(signal) +
-                         " cannot be handled: " + error.message());
+        throw RuntimeError("signal " + std::to_string(signal) +
+                           " cannot be caught: " + error.message());
     }
     impl_->wait_for_signal(signal);
+    return shared;
+}
+
+bool EventLoop::has_signal_handler(int signal, const SignalCallback& callback) const noexcept {
+    const auto found = impl_->signals.find(signal);
+    return found != impl_->signals.end() && found->second.callback == callback;
 }
 
 bool EventLoop::remove_signal_handler(int signal) {
     core_->check_thread();
+    check_signal(signal);
     return impl_->signals.erase(signal) > 0;
 }
 
 void EventLoop::set_exception_handler(ExceptionHandler handler) {
     impl_->exception_handler = std::move(handler);
+}
+
+const EventLoop::ExceptionHandler& EventLoop::get_exception_handler() const noexcept {
+    return impl_->exception_handler;
 }
 
 void EventLoop::call_exception_handler(const ExceptionContext& context) noexcept {

@@ -56,6 +56,7 @@ public:
     std::map<int, Signal> signals;
     EventLoop::ExceptionHandler exception_handler;
     std::shared_ptr<concurrent::Executor> executor;
+    bool executor_shut_down = false;
 
     /// Set: time is virtual, and jumps to the next deadline whenever nothing else can happen.
     std::optional<Clock::time_point> virtual_time;

@@ -19,6 +19,12 @@ constexpr std::uint64_t drain_budget = 2048;
 
 constinit thread_local LoopCore* running_loop = nullptr;
 
+// Expires with the thread.
+std::weak_ptr<const void> life_of_this_thread() {
+    static thread_local const std::shared_ptr<const void> life = std::make_shared<char>();
+    return life;
+}
+
 } // namespace
 
 bool LoopGate::post(UniqueFunction<void()>& work) {
@@ -79,17 +85,81 @@ void LoopCore::check_caller() const {
             "this event loop was made before fork() and belongs to the parent process; "
             "make a new one in the child");
     }
-    const std::thread::id thread = thread_.load(std::memory_order_relaxed);
+    std::thread::id thread = thread_.load(std::memory_order_relaxed);
+    if (thread == std::thread::id()) {
+        thread = home_thread();
+    }
     if (thread != std::thread::id() && thread != std::this_thread::get_id()) {
         throw RuntimeError("Non-thread-safe operation invoked on an event loop other than the "
                            "current one; from another thread use call_soon_threadsafe()");
     }
 }
 
+std::thread::id LoopCore::home_thread() const {
+    const std::lock_guard lock(gate_->mutex_);
+    return home_alive_.expired() ? std::thread::id() : home_;
+}
+
+bool LoopCore::claim_thread() noexcept {
+    const std::thread::id self = std::this_thread::get_id();
+    do {
+        std::thread::id other;
+        if (drainer_.compare_exchange_strong(other, self)) {
+            if (home_ != self) [[unlikely]] {
+                come_home();
+            }
+            return true;
+        }
+        if (other == self) {
+            return false;
+        }
+        report_threads();
+        drain_missed_ = true; // the other thread sees to it, unless it has just ended
+    } while (drainer_.load() == std::thread::id());
+    return false;
+}
+
+void LoopCore::release_thread() noexcept {
+    drainer_ = std::thread::id();
+    if (drain_missed_.exchange(false)) [[unlikely]] {
+        driver_.request_drain();
+    }
+}
+
+void LoopCore::come_home() noexcept {
+    // A thread that has ended has left the loop to the next one.
+    if (home_thread() != std::thread::id()) {
+        report_threads();
+    }
+    const std::lock_guard lock(gate_->mutex_);
+    home_ = std::this_thread::get_id();
+    home_alive_ = life_of_this_thread();
+}
+
+void LoopCore::report_threads() noexcept {
+    if (!threads_reported_.exchange(true)) {
+        ExceptionContext context;
+        context.message =
+            "the io_context that this event loop is embedded in is run by several threads: tasks "
+            "would run at the same time; run it on one thread, or give the loop an io_context of "
+            "its own";
+        report(context);
+    }
+}
+
 void LoopCore::drain() noexcept {
-    if (closed_ || draining_) {
+    if (closed_ || (!driver_.can_stop() && !claim_thread())) {
         return;
     }
+    if (!draining_) {
+        run_turns();
+    }
+    if (!driver_.can_stop()) {
+        release_thread();
+    }
+}
+
+void LoopCore::run_turns() noexcept {
     const Running running(*this);
     draining_ = true;
     drain_requested_ = true;
@@ -137,9 +207,22 @@ void LoopCore::run(Node& node) noexcept {
     }
 }
 
+namespace {
+
+// Where a suspended task stands; empty when it has ended.
+std::string place_of(const TaskBase& task) {
+    const std::vector<std::source_location> stack = task.stack();
+    return stack.empty() ? std::string()
+                         : std::string(stack.front().file_name()) + ":" +
+                               std::to_string(stack.front().line());
+}
+
+} // namespace
+
 void LoopCore::run_timed(Node& node) noexcept {
     const Ref<TaskBase> task(node.runs(&TaskBase::on_node) ? &static_cast<TaskBase&>(node)
                                                            : nullptr);
+    const std::string from = task ? place_of(*task) : std::string();
     // Of the machine, not of the loop: virtual time stands still while a step runs.
     const auto start = std::chrono::steady_clock::now();
     node.notify(NodeEvent::run);
@@ -153,10 +236,9 @@ void LoopCore::run_timed(Node& node) noexcept {
         std::to_string(std::chrono::duration_cast<std::chrono::milliseconds>(took).count()) + " ms";
     if (task) {
         context.task = task->name();
-        const std::vector<std::source_location> stack = task->stack();
-        if (!stack.empty()) {
-            context.message += std::string("; it now waits at ") + stack.front().file_name() + ":" +
-                               std::to_string(stack.front().line());
+        context.message += ", from " + from;
+        if (const std::string to = place_of(*task); !to.empty()) {
+            context.message += " to " + to;
         }
     }
     report(context);
@@ -215,7 +297,7 @@ void LoopCore::accept_inbox() noexcept {
         inbox_.swap(gate_->inbox_);
     }
     for (UniqueFunction<void()>& work : inbox_) {
-        loop_.call_soon(std::move(work));
+        loop_.enqueue(std::move(work), {});
     }
     inbox_.clear();
 }
@@ -284,12 +366,14 @@ void LoopCore::close() noexcept {
     if (std::exchange(closed_, true)) {
         return;
     }
-    gate_->close();
     drain_requested_ = true; // what destructors make ready is dropped below, never run
     while (!external_.empty()) {
         external_.pop_front().abandon();
     }
     external_count_ = 0;
+    // Only now: a thread that finds the gate closed destroys what it brings, which the loop must
+    // have let go of.
+    gate_->close();
     while (!tasks_.empty()) {
         auto& task = static_cast<TaskBase&>(tasks_.back());
         const Ref<TaskBase> keep(&task);

@@ -42,6 +42,7 @@ void TaskBase::start(bool eager) {
         const LoopCore::Running running(*loop());
         step();
     } else {
+        loop()->accept_posted();
         wake();
     }
 }

@@ -12,7 +12,7 @@ void TaskGroup::check_open() const {
     if (parent_ == nullptr) {
         throw RuntimeError("TaskGroup has not been entered: task_group(fn) gives one to fn");
     }
-    if (finished_) {
+    if (finished_ || (waiting_ && children_.empty())) {
         throw RuntimeError("TaskGroup is finished");
     }
     if (aborting_) {
@@ -28,6 +28,9 @@ void TaskGroup::adopt(std::unique_ptr<Child> child, detail::Ref<detail::TaskBase
         parent_->loop()->append(*child); // an eager task that has ended already
     } else {
         child->task->add_waiter(*child);
+    }
+    if (aborting_) {
+        child->task->cancel({}); // its first step, an eager one, has cancelled the group
     }
     static_cast<void>(child.release());
 }
@@ -139,6 +142,7 @@ bool TaskGroup::cancel(const std::string&) noexcept {
     if (children_.empty()) {
         return false; // the wait is over; the task is about to go on
     }
+    cancelled_at_end_ = true;
     if (!aborting_) {
         propagate_cancel_ = true;
         abort();
@@ -146,30 +150,54 @@ bool TaskGroup::cancel(const std::string&) noexcept {
     return true;
 }
 
+void TaskGroup::report_suppressed(detail::State body_state,
+                                  const std::exception_ptr& body) const noexcept {
+    const auto report = [this](const std::exception_ptr& error) {
+        if (error != interrupt_) {
+            ExceptionContext context;
+            context.message =
+                "An error in a TaskGroup was not thrown, because KeyboardInterrupt is";
+            context.exception = error;
+            context.task = parent_->name();
+            parent_->loop()->report(context);
+        }
+    };
+    for (const std::exception_ptr& error : errors_) {
+        report(error);
+    }
+    if (body_state == detail::State::failed) {
+        report(body);
+    }
+}
+
 bool TaskGroup::exit(detail::State body_state, std::exception_ptr body) {
     finished_ = true;
     // A cancellation that came after the last child had ended.
-    if (waited_ && parent_->take_cancel() && !aborting_) {
-        propagate_cancel_ = true;
+    if (waited_ && parent_->take_cancel()) {
+        cancelled_at_end_ = true;
+        propagate_cancel_ |= !aborting_;
     }
     if (interrupt_ == nullptr && body_state == detail::State::failed &&
         detail::is_keyboard_interrupt(body)) {
         interrupt_ = body;
     }
     if (interrupt_ != nullptr) {
+        report_suppressed(body_state, body);
         std::rethrow_exception(interrupt_);
     }
     if (parent_cancel_requested_ && parent_->uncancel() == 0) {
         propagate_cancel_ = false;
+    } else if (parent_cancel_requested_ || cancelled_by_user_) {
+        propagate_cancel_ |= cancelled_at_end_; // a request that is not the group's own
+    }
+    if (body_state == detail::State::failed) {
+        errors_.push_back(std::move(body));
     }
     if (propagate_cancel_ && errors_.empty()) {
         if (body_state == detail::State::cancelled) {
             return true; // the body's own CancelledError goes on
         }
         parent_->throw_cancelled();
-    }
-    if (body_state == detail::State::failed) {
-        errors_.push_back(std::move(body));
     }
     if (!errors_.empty()) {
         if (parent_->cancelling() > 0) {

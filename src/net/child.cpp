@@ -85,10 +85,11 @@ void Child::check_loop() const {
     }
 }
 
-void Child::on_node(Node& node, NodeEvent event) noexcept {
+TaskBase* Child::on_node(Node& node, NodeEvent event) noexcept {
     if (event == NodeEvent::drop) {
         static_cast<Child&>(static_cast<TimerNode&>(node)).kill_and_reap();
     }
+    return nullptr;
 }
 
 void Child::reap() noexcept {

@@ -47,7 +47,7 @@ public:
     void send_signal(int signal);
 
 private:
-    static void on_node(Node& node, NodeEvent event) noexcept;
+    static TaskBase* on_node(Node& node, NodeEvent event) noexcept;
 
     void check_loop() const;
     void watch();

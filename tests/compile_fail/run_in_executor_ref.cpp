@@ -1,5 +1,6 @@
 // expect: takes no std::ref: use to_thread.., which waits, or pass a shared_ptr
 #include <muster/core/run_in_executor.hpp>
+#include <muster/sync/to_thread.hpp>
 
 #include <functional>
 

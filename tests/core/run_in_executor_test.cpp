@@ -341,3 +341,74 @@ TEST_CASE("run_in_executor: cancelled before its task starts, before the await, 
     };
     run(main());
 }
+
+TEST_CASE("a loop that does not run yet takes calls for its executor") {
+    EventLoop loop;
+    const Future<std::thread::id> future = loop.run_in_executor(
+        [](std::thread::id) { return std::this_thread::get_id(); }, std::this_thread::get_id());
+    CHECK(loop.run_until_complete(future) != std::this_thread::get_id());
+    concurrent::ThreadPoolExecutor executor(1);
+    CHECK(loop.run_until_complete(loop.run_in_executor(executor, [] { return 4; })) == 4);
+    CHECK(executor.thread_count() == 1);
+}
+
+TEST_CASE("195. a call cancelled at once: the executor ends, the loop closes, nothing comes back") {
+    const auto gate = std::make_shared<Gate>();
+    EventLoop loop;
+    const LoopReports reports(loop);
+    const Future<void> future = loop.run_in_executor([gate] { gate->wait(); });
+    future.cancel();
+    loop.run_until_complete(turns(2));
+    gate->open();
+    loop.run_until_complete(loop.shutdown_default_executor());
+    loop.close();
+    CHECK(future.cancelled());
+    CHECK(reports.texts().empty());
+}
+
+TEST_CASE("195. a loop that closes at the moment at which its calls end") {
+    for (int i = 0; i < 200; ++i) {
+        concurrent::ThreadPoolExecutor executor(2);
+        EventLoop loop;
+        const Future<void> one = loop.run_in_executor(executor, [] {});
+        const Future<void> two = loop.run_in_executor(executor, [] { std::this_thread::yield(); });
+        loop.close();
+        CHECK(one.done());
+        CHECK(two.done());
+    }
+}
+
+TEST_CASE("after shutdown_default_executor a loop has no default executor, and gets none") {
+    for (const bool used : {true, false}) {
+        CAPTURE(used);
+        EventLoop loop;
+        if (used) {
+            loop.run_until_complete(loop.run_in_executor([] {}));
+        }
+        loop.run_until_complete(loop.shutdown_default_executor());
+        std::string text;
+        try {
+            static_cast<void>(loop.run_in_executor([] {}));
+        } catch (const RuntimeError& error) {
+            text = error.what();
+        }
+        CHECK(text == "Executor shutdown has been called");
+        loop.set_default_executor(std::make_shared<concurrent::ThreadPoolExecutor>(1));
+        CHECK_THROWS_AS(static_cast<void>(loop.default_executor()), RuntimeError);
+        loop.run_until_complete(loop.shutdown_default_executor()); // no harm in a second time
+    }
+}
+
+TEST_CASE("a shutdown of the executor that is cancelled lets the threads end by themselves") {
+    const auto gate = std::make_shared<Gate>();
+    EventLoop loop;
+    const auto busy = loop.run_in_executor([gate] { gate->wait(); });
+    const Task<> waiting = loop.create_task(loop.shutdown_default_executor());
+    loop.run_until_complete(turns(3));
+    CHECK_FALSE(waiting.done());
+    waiting.cancel();
+    loop.run_until_complete(turns(3));
+    CHECK(outcome(waiting) == "cancelled");
+    gate->open();
+    loop.run_until_complete(busy);
+}

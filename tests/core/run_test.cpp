@@ -336,3 +336,264 @@ TEST_CASE("off the main thread run leaves SIGINT alone") {
     other.join();
     CHECK(untouched);
 }
+
+TEST_CASE("Ctrl-C reaches a main that is ready all the time, too") {
+    const DefaultInterrupt guard;
+    bool cancelled = false;
+    const auto main = [&]() -> Coro<> {
+        get_running_loop().call_soon(&interrupt);
+        try {
+            for (;;) {
+                co_await async_sleep(0s);
+            }
+        } catch (const CancelledError&) {
+            cancelled = true;
+            throw;
+        }
+    };
+    CHECK_THROWS_AS(run(main()), KeyboardInterrupt);
+    CHECK(cancelled);
+}
+
+TEST_CASE("Ctrl-C on a main that was cancelled otherwise, too, is no KeyboardInterrupt") {
+    const DefaultInterrupt guard;
+    const auto main = []() -> Coro<> {
+        const AnyTask self = current_task();
+        create_task([self]() -> Coro<> {
+            self.cancel("by somebody");
+            co_return;
+        });
+        bool cancelled = false;
+        try {
+            co_await async_sleep(1h);
+        } catch (const CancelledError&) {
+            cancelled = true;
+        }
+        CHECK(cancelled);
+        get_running_loop().call_soon(&interrupt);
+        co_await async_sleep(1h);
+    };
+    CHECK_THROWS_AS(run(main()), CancelledError);
+}
+
+TEST_CASE("15. a main that swallows Ctrl-C goes on for as long as it likes") {
+    const DefaultInterrupt guard;
+    const auto main = []() -> Coro<int> {
+        get_running_loop().call_soon(&interrupt);
+        bool cancelled = false;
+        try {
+            co_await async_sleep(1h);
+        } catch (const CancelledError&) {
+            cancelled = true;
+        }
+        CHECK(cancelled);
+        co_await turns(10);
+        const int value = co_await create_task([]() -> Coro<int> { co_return 8; });
+        co_return value;
+    };
+    CHECK(run(main()) == 8);
+}
+
+TEST_CASE("Ctrl-C is counted anew in each run of a Runner") {
+    const DefaultInterrupt guard;
+    Runner runner;
+    const auto main = []() -> Coro<> {
+        get_running_loop().call_soon(&interrupt);
+        co_await async_sleep(1h);
+    };
+    CHECK_THROWS_AS(runner.run(main()), KeyboardInterrupt);
+    CHECK_THROWS_AS(runner.run(main()), KeyboardInterrupt);
+    const auto quiet = []() -> Coro<int> { co_return 1; };
+    CHECK(runner.run(quiet()) == 1);
+}
+
+TEST_CASE("a SIGINT handler of the loop that main sets takes over, and stays after the run") {
+    const DefaultInterrupt guard;
+    Runner runner;
+    int seen = 0;
+    Future<void> told;
+    const auto first = [&]() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        told = loop.create_future();
+        loop.add_signal_handler(SIGINT, [&] {
+            ++seen;
+            told.set_result();
+        });
+        interrupt();
+        co_await told;
+    };
+    const auto second = [&]() -> Coro<> {
+        told = get_running_loop().create_future();
+        interrupt();
+        co_await told;
+    };
+    runner.run(first());
+    runner.run(second());
+    CHECK(seen == 2);
+    CHECK(runner.get_loop().remove_signal_handler(SIGINT));
+    CHECK(interrupt_is_default());
+}
+
+TEST_CASE("a SIGINT disposition that main sets is left as it is") {
+    const DefaultInterrupt guard;
+    static std::atomic<int> seen = 0;
+    seen = 0;
+    const auto main = []() -> Coro<> {
+        struct sigaction action{};
+        action.sa_handler = [](int) { ++seen; };
+        ::sigaction(SIGINT, &action, nullptr);
+        interrupt();
+        co_return;
+    };
+    run(main());
+    CHECK(seen == 1);
+    CHECK_FALSE(interrupt_is_default());
+    interrupt();
+    CHECK(seen == 2);
+}
+
+TEST_CASE("KeyboardInterrupt out of main ends run, and is reported to nobody else") {
+    Runner runner;
+    const LoopReports reports(runner.get_loop());
+    const auto main = []() -> Coro<> {
+        co_await turns();
+        throw KeyboardInterrupt();
+    };
+    CHECK_THROWS_AS(runner.run(main()), KeyboardInterrupt);
+    const auto next = []() -> Coro<int> { // nothing of the first run stops this one
+        co_await turns(5);
+        co_return 3;
+    };
+    CHECK(runner.run(next()) == 3);
+    runner.close();
+    CHECK(reports.texts().empty());
+}
+
+TEST_CASE("KeyboardInterrupt out of another task or a callback ends run, main is cancelled") {
+    for (const bool in_task : {true, false}) {
+        CAPTURE(in_task);
+        Runner runner;
+        const LoopReports reports(runner.get_loop());
+        bool cleaned = false;
+        const auto main = [&]() -> Coro<> {
+            if (in_task) {
+                create_task([]() -> Coro<> {
+                    throw KeyboardInterrupt();
+                    co_return;
+                });
+            } else {
+                get_running_loop().call_soon([] { throw KeyboardInterrupt(); });
+            }
+            try {
+                co_await async_sleep(1h);
+            } catch (const CancelledError&) {
+                cleaned = true;
+                throw;
+            }
+        };
+        CHECK_THROWS_AS(runner.run(main()), KeyboardInterrupt);
+        CHECK_FALSE(cleaned);
+        runner.close();
+        CHECK(cleaned);
+        CHECK(reports.texts().empty());
+    }
+}
+
+TEST_CASE("KeyboardInterrupt out of a leftover does not keep the others from their clean-up") {
+    Runner runner;
+    const LoopReports reports(runner.get_loop());
+    int cleaned = 0;
+    const auto leftover = [&](bool interrupts) -> Coro<> {
+        bool cancelled = false;
+        try {
+            co_await async_sleep(1h);
+        } catch (const CancelledError&) {
+            cancelled = true;
+        }
+        CHECK(cancelled);
+        if (interrupts) {
+            throw KeyboardInterrupt();
+        }
+        co_await turns(5);
+        ++cleaned;
+    };
+    const auto main = [&]() -> Coro<> {
+        create_task(leftover, false);
+        create_task(leftover, true);
+        co_await turns();
+    };
+    runner.run(main());
+    runner.close();
+    CHECK(cleaned == 1);
+    REQUIRE(reports.texts().size() == 1);
+    CHECK(reports.texts()[0].rfind("Exception while the event loop was being shut down", 0) == 0);
+}
+
+TEST_CASE("KeyboardInterrupt out of a child that main awaits ends run") {
+    const auto child = []() -> Coro<> {
+        co_await turns();
+        throw KeyboardInterrupt();
+    };
+    const auto main = [&]() -> Coro<> { co_await gather(child(), async_sleep(1h)); };
+    CHECK_THROWS_AS(run(main()), KeyboardInterrupt);
+}
+
+TEST_CASE("7. what a leftover throws is reported when it ends, also when somebody keeps its task") {
+    Task<> kept;
+    std::vector<std::string> tasks;
+    std::vector<std::string> messages;
+    const auto main = [&]() -> Coro<int> {
+        get_running_loop().set_exception_handler([&](EventLoop&, const ExceptionContext& context) {
+            tasks.push_back(context.task);
+            messages.push_back(context.message);
+        });
+        kept = create_task(TaskOptions{.name = "leftover"}, []() -> Coro<> {
+            try {
+                co_await async_sleep(1h);
+            } catch (const CancelledError&) {
+                throw ValueError("while leaving");
+            }
+        });
+        co_await turns();
+        co_return 123;
+    };
+    CHECK(run(main()) == 123);
+    CHECK(kept.done());
+    CHECK(tasks == std::vector<std::string>{"leftover"});
+    REQUIRE(messages.size() == 1);
+    CHECK(messages[0] == "unhandled exception while the event loop was being shut down");
+}
+
+TEST_CASE("a Runner runs a coroutine in the context that it is given, without its own") {
+    static const ContextVar<int> number("number", -1);
+    Runner runner;
+    const auto set = [](int value) -> Coro<int> {
+        const int old = number.get();
+        co_await turns();
+        number.set(value);
+        co_return old;
+    };
+    CHECK(runner.run(set(1)) == -1);
+    const Context own;
+    CHECK(runner.run(set(5), own) == -1);
+    CHECK(own.run([] { return number.get(); }) == 5);
+    CHECK(runner.run(set(2)) == 1);
+    CHECK(number.get() == -1);
+}
+
+TEST_CASE("a Runner runs on the loop that it is given, and closes it") {
+    auto made = new_event_loop();
+    EventLoop* loop = made.get();
+    bool ran_there = false;
+    const auto main = [&]() -> Coro<> {
+        ran_there = &get_event_loop() == loop;
+        co_return;
+    };
+    Runner runner({.debug = true}, std::move(made));
+    CHECK(&runner.get_loop() == loop);
+    CHECK(loop->get_debug());
+    runner.run(main());
+    CHECK(ran_there);
+    runner.close();
+    CHECK_THROWS_AS(static_cast<void>(runner.get_loop()), RuntimeError);
+}

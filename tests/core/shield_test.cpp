@@ -152,4 +152,5 @@ CO_TEST_CASE("shield of what is done gives its value at once") {
     const int value = co_await shield(std::move(task));
     CHECK(value == 4);
     CHECK(turn == 0);
+    co_await turns(); // the callback refers to this frame
 }

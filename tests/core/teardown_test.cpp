@@ -34,6 +34,9 @@ using Waits = std::function<Coro<>(World&)>;
 
 Coro<> forever() { co_await async_sleep(1h); }
 
+// After it the loop has no executor, for another of this kind.
+constexpr const char* only_once = "shutdown of the executor";
+
 std::vector<std::pair<std::string, Waits>> all_kinds() {
     return {
         {"sleep", [](World&) -> Coro<> { co_await async_sleep(1h); }},
@@ -88,7 +91,7 @@ std::vector<std::pair<std::string, Waits>> all_kinds() {
          [](World& world) -> Coro<> {
              co_await run_in_executor([gate = world.gate] { gate.wait(); });
          }},
-        {"shutdown of the executor",
+        {only_once,
          [](World& world) -> Coro<> {
              const auto busy = run_in_executor([gate = world.gate] { gate.wait(); });
              co_await get_running_loop().shutdown_default_executor();
@@ -195,7 +198,9 @@ TEST_CASE("a loop goes away while a task waits, for each thing a task can wait f
         CAPTURE(kind.first);
         tear_down({kind}, false, false);
         tear_down({kind}, true, false);
-        tear_down({kind, kind, kind}, false, false);
+        if (kind.first != only_once) {
+            tear_down({kind, kind, kind}, false, false);
+        }
     }
 }
 
@@ -206,7 +211,9 @@ TEST_CASE("a loop goes away in the turn in which what a task waits for has come"
         }
         CAPTURE(kind.first);
         tear_down({kind}, false, true);
-        tear_down({kind, kind}, false, true);
+        if (kind.first != only_once) {
+            tear_down({kind, kind}, false, true);
+        }
         tear_down({kind}, true, true);
     }
 }

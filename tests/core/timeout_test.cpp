@@ -334,3 +334,217 @@ CO_TEST_CASE("timeout: cancelled before it starts, before the await, inside and 
     }
     CHECK(timers() == 0);
 }
+
+CO_TEST_CASE(
+    "timeout_at: the deadline is the one that was given, and expired() tells that it came") {
+    const Clock::time_point when = Clock::now() + 5s;
+    std::optional<Clock::time_point> seen;
+    bool before = true;
+    bool after = false;
+    bool timed_out = false;
+    try {
+        co_await timeout_at(when, [&](Timeout& limit) -> Coro<> {
+            seen = limit.when();
+            before = limit.expired();
+            try {
+                co_await async_sleep(1h);
+            } catch (const CancelledError&) {
+                after = limit.expired();
+                throw;
+            }
+        });
+    } catch (const TimeoutError&) {
+        timed_out = true;
+    }
+    CHECK(timed_out);
+    CHECK(seen == when);
+    CHECK_FALSE(before);
+    CHECK(after);
+    CHECK(Clock::now() == when);
+}
+
+CO_TEST_CASE("an error of the block before the deadline is thrown as it is") {
+    std::string text;
+    try {
+        co_await timeout(1s, []() -> Coro<> {
+            throw ValueError("mine");
+            co_return;
+        });
+    } catch (const ValueError& error) {
+        text = error.what();
+    }
+    CHECK(text == "mine");
+    CHECK(timers() == 0);
+    co_await async_sleep(2s); // no cancellation comes late
+}
+
+CO_TEST_CASE("another task moves the deadline, then cancels the block: it has not expired") {
+    const auto given = get_running_loop().create_future<Timeout*>();
+    const Clock::time_point start = Clock::now();
+    bool expired = true;
+    const auto body = [&]() -> Coro<> {
+        co_await timeout_at(start + 10s, [&](Timeout& limit) -> Coro<> {
+            given.set_result(&limit);
+            try {
+                co_await async_sleep(1h);
+            } catch (const CancelledError&) {
+                expired = limit.expired();
+                throw;
+            }
+        });
+    };
+    const Task<> task = create_task(body);
+    Timeout* limit = co_await given;
+    CHECK(limit->when() == start + 10s);
+    limit->reschedule(start + 20s);
+    CHECK(limit->when() == start + 20s);
+    co_await async_sleep(15s);
+    CHECK_FALSE(task.done());
+    limit->reschedule(std::nullopt);
+    CHECK_FALSE(limit->when().has_value());
+    co_await async_sleep(10s);
+    CHECK_FALSE(task.done());
+    task.cancel();
+    co_await turns(2);
+    CHECK(outcome(task) == "cancelled");
+    CHECK_FALSE(expired);
+    CHECK(timers() == 0);
+}
+
+CO_TEST_CASE("a timeout inside the clean-up of a block that timed out works") {
+    std::vector<std::string> seen;
+    try {
+        co_await timeout(1s, [&]() -> Coro<> {
+            std::exception_ptr cancelled;
+            try {
+                co_await async_sleep(1h);
+            } catch (const CancelledError&) {
+                cancelled = std::current_exception();
+            }
+            try {
+                co_await timeout(1s, [] { return sleep_for(1h); });
+            } catch (const TimeoutError&) {
+                seen.emplace_back("inner");
+            }
+            std::rethrow_exception(cancelled);
+        });
+    } catch (const TimeoutError&) {
+        seen.emplace_back("outer");
+    }
+    CHECK(seen == std::vector<std::string>{"inner", "outer"});
+    CHECK(current_task().cancelling() == 0);
+}
+
+CO_TEST_CASE("a result that comes in the turn of the deadline comes too late, and is not lost") {
+    const auto future = get_running_loop().create_future<int>();
+    get_running_loop().call_later(1s, [&] { future.set_result(3); });
+    bool timed_out = false;
+    try {
+        co_await timeout(1s, [&]() -> Coro<> { static_cast<void>(co_await future); });
+    } catch (const TimeoutError&) {
+        timed_out = true;
+    }
+    CHECK(timed_out); // an undelivered cancellation beats a result, as in asyncio
+    CHECK(future.result() == 3);
+    CHECK(current_task().cancelling() == 0);
+    co_await turns(2);
+    CHECK(timers() == 0);
+}
+
+// --- move_on_after, move_on_at ---
+
+CO_TEST_CASE("move_on_after gives the value in time, and nothing when the time is up") {
+    const auto body = [](std::chrono::seconds delay) -> Coro<int> {
+        co_await async_sleep(delay);
+        co_return 5;
+    };
+    const Clock::time_point start = Clock::now();
+    const std::optional<int> in_time = co_await move_on_after(2s, [&] { return body(1s); });
+    CHECK(in_time == 5);
+    const std::optional<int> late = co_await move_on_after(2s, [&] { return body(1h); });
+    CHECK_FALSE(late.has_value());
+    const std::optional<int> unlimited =
+        co_await move_on_after(std::nullopt, [&] { return body(1h); });
+    CHECK(unlimited == 5);
+    CHECK(Clock::now() - start == 1h + 3s);
+    CHECK(current_task().cancelling() == 0);
+    CHECK(timers() == 0);
+}
+
+CO_TEST_CASE("move_on_after of void tells whether the block ended, of a reference refers to it") {
+    const bool in_time = co_await move_on_after(2s, [] { return sleep_for(1s); });
+    CHECK(in_time);
+    const bool late = co_await move_on_after(2s, [] { return sleep_for(1h); });
+    CHECK_FALSE(late);
+    const bool past = co_await move_on_at(Clock::now() - 1s, [] { return sleep_for(0s); });
+    CHECK_FALSE(past);
+    const bool at = co_await move_on_at(Clock::now() + 1s, [](Timeout& limit) -> Coro<> {
+        limit.reschedule(Clock::now() + 1h);
+        co_await async_sleep(2s);
+    });
+    CHECK(at);
+    int value = 1;
+    const auto refer = [&]() -> Coro<int&> {
+        co_await turns();
+        co_return value;
+    };
+    const auto reference = co_await move_on_after(1s, refer);
+    REQUIRE(reference.has_value());
+    CHECK(&reference->get() == &value);
+}
+
+CO_TEST_CASE("move_on_after lets errors and cancellations from outside through") {
+    std::string text;
+    try {
+        co_await move_on_after(1s, []() -> Coro<> {
+            try {
+                co_await async_sleep(1h);
+            } catch (const CancelledError&) {
+                throw ValueError("instead");
+            }
+        });
+    } catch (const ValueError& error) {
+        text = error.what();
+    }
+    CHECK(text == "instead");
+    bool went_on = false;
+    const auto body = [&]() -> Coro<> {
+        co_await move_on_after(10s, [] { return sleep_for(1h); });
+        went_on = true;
+    };
+    const Task<> task = create_task(body);
+    const Task<> at_the_deadline = create_task(body);
+    co_await turns();
+    task.cancel("outside");
+    get_running_loop().call_later(10s, [&] { at_the_deadline.cancel("outside"); });
+    co_await async_sleep(11s);
+    CHECK(ending(task) == "cancelled: outside");
+    CHECK(outcome(at_the_deadline) == "cancelled");
+    CHECK_FALSE(went_on);
+    CHECK(current_task().cancelling() == 0);
+}
+
+CO_TEST_CASE("of nested blocks with one deadline only the outermost moves on") {
+    const Clock::time_point when = Clock::now() + 1s;
+    bool inner_went_on = false;
+    const bool in_time = co_await move_on_at(when, [&]() -> Coro<> {
+        co_await move_on_at(when, [] { return sleep_for(1h); });
+        inner_went_on = true;
+    });
+    CHECK_FALSE(in_time);
+    CHECK_FALSE(inner_went_on);
+    CHECK(current_task().cancelling() == 0);
+}
+
+CO_TEST_CASE("a block that answers its deadline with a value gives that value") {
+    const std::optional<int> value = co_await move_on_after(1s, []() -> Coro<int> {
+        try {
+            co_await async_sleep(1h);
+        } catch (const CancelledError&) {
+            co_return 42;
+        }
+        co_return 0;
+    });
+    CHECK(value == 42);
+    CHECK(current_task().cancelling() == 0);
+}

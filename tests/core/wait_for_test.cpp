@@ -184,3 +184,115 @@ CO_TEST_CASE("wait_for inside wait_for: the nearer deadline counts") {
     CHECK(timed_out == 2);
     CHECK(Clock::now() - start == 2s);
 }
+
+CO_TEST_CASE("105. with such a limit no operation is begun, as no coroutine is") {
+    Lock lock;
+    Queue<int> queue;
+    queue.put_nowait(1);
+    int timed_out = 0;
+    try {
+        co_await wait_for(lock.acquire(), 0s);
+    } catch (const TimeoutError&) {
+        ++timed_out;
+    }
+    try {
+        static_cast<void>(co_await wait_for(queue.get(), -1s));
+    } catch (const TimeoutError&) {
+        ++timed_out;
+    }
+    CHECK(timed_out == 2);
+    CHECK_FALSE(lock.locked());
+    CHECK(queue.qsize() == 1);
+}
+
+CO_TEST_CASE(
+    "105. with such a limit, a future that is done gives its value, a pending one is cancelled") {
+    const Future<std::string> done = get_running_loop().create_future<std::string>();
+    done.set_result("done");
+    const Future<int> pending = get_running_loop().create_future<int>();
+    int timed_out = 0;
+    for (const auto limit : {0s, -1s}) {
+        const std::string value = co_await wait_for(done, limit);
+        CHECK(value == "done");
+    }
+    try {
+        static_cast<void>(co_await wait_for(pending, 0s));
+    } catch (const TimeoutError&) {
+        ++timed_out;
+    }
+    CHECK(timed_out == 1);
+    CHECK(pending.cancelled());
+}
+
+CO_TEST_CASE("103. with such a limit it waits for a task that takes its time to be cancelled") {
+    bool left = false;
+    const Task<> slow = create_task([&]() -> Coro<> {
+        std::exception_ptr cancelled;
+        try {
+            co_await async_sleep(1h);
+        } catch (const CancelledError&) {
+            cancelled = std::current_exception();
+        }
+        co_await async_sleep(1s);
+        left = true;
+        std::rethrow_exception(cancelled);
+    });
+    co_await turns();
+    bool timed_out = false;
+    try {
+        co_await wait_for(slow, 0s);
+    } catch (const TimeoutError&) {
+        timed_out = true;
+    }
+    CHECK(timed_out);
+    CHECK(left);
+}
+
+CO_TEST_CASE("103. cancelled in wait_for, it waits for what takes its time, too") {
+    bool left = false;
+    const auto slow = [&]() -> Coro<> {
+        bool cancelled = false;
+        try {
+            co_await async_sleep(1h);
+        } catch (const CancelledError&) {
+            cancelled = true;
+        }
+        CHECK(cancelled);
+        co_await async_sleep(1s);
+        left = true;
+    };
+    const auto body = [&]() -> Coro<> { co_await wait_for(create_task(slow), 1h); };
+    const Task<> task = create_task(body);
+    co_await turns(2);
+    task.cancel();
+    co_await async_sleep(2s);
+    CHECK(task.done());
+    CHECK(left);
+}
+
+CO_TEST_CASE("what the awaited thing throws while it is cancelled is thrown") {
+    const auto fails = []() -> Coro<> {
+        try {
+            co_await async_sleep(1h);
+        } catch (const CancelledError&) {
+            throw ValueError("instead");
+        }
+    };
+    std::string text;
+    try {
+        co_await wait_for(create_task(fails), 1s);
+    } catch (const ValueError& error) {
+        text = error.what();
+    }
+    CHECK(text == "instead");
+}
+
+CO_TEST_CASE("a wait_for that is cancelled before it begins leaves the task alone") {
+    const Task<int> inner = create_task(after(1s, 42));
+    const Task<int> waiting = create_task(wait_for(inner, 100ms));
+    waiting.cancel();
+    co_await turns();
+    CHECK(outcome(waiting) == "cancelled");
+    const int value = co_await inner;
+    CHECK(value == 42);
+}

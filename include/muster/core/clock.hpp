@@ -59,12 +59,9 @@ Clock::duration to_duration(std::chrono::duration<Rep, Period> value) {
 
 inline Clock::duration to_duration(Clock::duration value) noexcept { return value; }
 
-/// `start + delay`, saturating.
+/// `start + delay`, saturating. `start` is a time of a loop's clock: not negative.
 inline Clock::time_point deadline_after(Clock::time_point start, Clock::duration delay) noexcept {
-    if (delay > Clock::time_point::max() - start) {
-        return Clock::time_point::max();
-    }
-    return delay <= Clock::duration::zero() ? start : start + delay;
+    return delay > Clock::time_point::max() - start ? Clock::time_point::max() : start + delay;
 }
 
 } // namespace detail

@@ -6,10 +6,13 @@
 #include <muster/core/detail/loop_core.hpp>
 #include <muster/core/function.hpp>
 
+#include <concepts>
+#include <cstddef>
 #include <exception>
 #include <functional>
 #include <memory>
 #include <string>
+#include <type_traits>
 #include <utility>
 
 namespace boost::asio {
@@ -132,11 +135,14 @@ public:
     // --- running ---
 
     /// Runs until `main` is done; its result. Throws RuntimeError when a loop runs on this thread
-    /// already, or when the loop was stopped first; then `main` stays pending.
+    /// already, or when the loop was stopped first; then `main` stays pending. ValueError for a
+    /// task or future of another loop.
     template <class T>
     T run_until_complete(Coro<T> main);
     template <class T>
-    T run_until_complete(const Task<T>& task);
+    T run_until_complete(Task<T> task);
+    template <class T>
+    T run_until_complete(Future<T> future);
 
     /// Runs until stop().
     void run_forever();
@@ -167,8 +173,15 @@ public:
         return call_soon(bind(std::move(callback), std::move(args)...));
     }
 
-    /// The same from any thread; wakes the loop. Throws RuntimeError when the loop is closed.
+    /// The same from any thread, in its context; wakes the loop. Throws RuntimeError when the loop
+    /// is closed.
     void call_soon_threadsafe(UniqueFunction<void()> callback);
+
+    template <class F, class... Args>
+        requires(sizeof...(Args) > 0)
+    void call_soon_threadsafe(F callback, Args... args) {
+        call_soon_threadsafe(bind(std::move(callback), std::move(args)...));
+    }
 
     /// Runs `callback` after `delay`, never early; equal deadlines in the order they were set.
     template <class Rep, class Period, class F, class... Args>
@@ -205,20 +218,40 @@ public:
 
     // --- executors ---
 
+    /// Runs `function(args...)` on a thread of the default executor; see run_in_executor().
+    template <class F, class... Args>
+        requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+    auto run_in_executor(F&& function, Args&&... args);
+
+    /// The same on a thread of `executor`.
+    template <class F, class... Args>
+        requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+    auto run_in_executor(concurrent::Executor& executor, F&& function, Args&&... args);
+
     /// What run_in_executor uses; by default a ThreadPoolExecutor made when first needed.
     void set_default_executor(std::shared_ptr<concurrent::Executor> executor);
     [[nodiscard]] concurrent::Executor& default_executor();
 
     /// Waits until the default executor's threads have ended, for at most `limit`; after that it
-    /// reports a warning and leaves them.
+    /// reports a warning and leaves them. From its start on the loop has no default executor:
+    /// using it throws RuntimeError.
     Coro<void> shutdown_default_executor(TimeLimit limit = std::nullopt);
 
     // --- signals ---
 
-    /// Runs `callback` in the loop's thread when the process gets `signal`.
+    /// Runs `callback` in the loop's thread when the process gets `signal`; in place of the
+    /// callback that was there. Throws ValueError when there is no such signal, RuntimeError when
+    /// it cannot be caught.
     void add_signal_handler(int signal, UniqueFunction<void()> callback);
 
-    /// False when there was none.
+    template <class F, class... Args>
+        requires(sizeof...(Args) > 0)
+    void add_signal_handler(int signal, F callback, Args... args) {
+        add_signal_handler(signal, bind(std::move(callback), std::move(args)...));
+    }
+
+    /// Restores the default disposition. False when there was no handler; ValueError when there is
+    /// no such signal.
     bool remove_signal_handler(int signal);
 
     // --- errors and debugging ---
@@ -228,6 +261,10 @@ public:
     /// What is told of exceptions that reach nobody; null restores the default, which writes to
     /// standard error.
     void set_exception_handler(ExceptionHandler handler);
+
+    /// Null when the default is in use.
+    [[nodiscard]] const ExceptionHandler& get_exception_handler() const noexcept;
+
     void call_exception_handler(const ExceptionContext& context) noexcept;
 
     /// In debug mode calls from a wrong thread throw, slow steps are reported, and so are
@@ -246,9 +283,12 @@ public:
         return core_->slow_callback_duration;
     }
 
-    /// Has `hook(const AnyTask&, TaskEvent)` called for each task that is created and that is done.
+    /// Has `hook(const AnyTask&, TaskEvent)` called for each task that is created and that is done;
+    /// null: no more.
     template <class Hook>
     void set_task_hook(Hook hook);
+
+    void set_task_hook(std::nullptr_t) noexcept { core_->task_hook = nullptr; }
 
     // --- for Asio interop (muster/asio.hpp) and combinators ---
 
@@ -272,7 +312,14 @@ private:
     }
 
     void check_can_run() const;
+    detail::CallbackNode& enqueue(UniqueFunction<void()> callback, detail::ContextRef context);
     TimerHandle schedule_at(Clock::time_point when, UniqueFunction<void()> callback);
+
+    /// Tells one handler of a signal from the next.
+    using SignalCallback = std::shared_ptr<UniqueFunction<void()>>;
+    SignalCallback install_signal_handler(int signal, UniqueFunction<void()> callback);
+    bool has_signal_handler(int signal, const SignalCallback& callback) const noexcept;
+
     void run_until_done(detail::FutureBase& main);
 
     std::unique_ptr<Impl> impl_;

@@ -182,8 +182,15 @@ EventLoop& detail::FutureHandle<Handle, T, State>::get_loop() const {
 template <class T>
 Future<T> EventLoop::create_future() {
     core().check_open();
+    core().check_thread();
     using State = detail::WithValue<T, detail::PlainFuture>;
     return Future<T>(detail::Ref<State>(new State(core())));
+}
+
+template <class T>
+T EventLoop::run_until_complete(Future<T> future) {
+    run_until_done(*future.state());
+    return detail::take_result<T, false>(*future.state());
 }
 
 } // namespace muster

@@ -14,8 +14,8 @@ namespace muster {
 struct RunOptions {
     /// Debug mode; default: whether MUSTER_DEBUG is set.
     std::optional<bool> debug = {};
-    /// Ctrl-C cancels the main task, and a second one ends the run at once; only on the main
-    /// thread, and only where SIGINT has its default disposition.
+    /// Ctrl-C cancels the main task, and a second one ends the run at once, after the step that is
+    /// under way; only on the main thread, and only where SIGINT has its default disposition.
     bool handle_sigint = true;
 };
 
@@ -30,12 +30,14 @@ public:
     /// close(), but what leftovers throw goes to the exception handler.
     ~Runner();
 
-    /// Runs `main` to its end; its result. Throws RuntimeError when a loop runs on this thread
-    /// already, KeyboardInterrupt after Ctrl-C unless `main` took the cancellation back.
+    /// Runs `main` to its end, in `context` or in the one that all runs share; its result. Throws
+    /// RuntimeError when a loop runs on this thread already, KeyboardInterrupt after Ctrl-C unless
+    /// `main` ended with something else than CancelledError.
     template <class T>
-    T run(Coro<T> main) {
+    T run(Coro<T> main, std::optional<Context> context = {}) {
         check_can_run();
-        Task<T> task = get_loop().create_task(std::move(main), {.context = context_});
+        Task<T> task = get_loop().create_task(std::move(main),
+                                              {.context = context ? std::move(context) : context_});
         run_main(task);
         return std::move(task).result();
     }
@@ -48,6 +50,8 @@ public:
     void close();
 
 private:
+    class InterruptHandler;
+
     void check_can_run() const;
     void run_main(const AnyTask& main);
 

@@ -58,11 +58,10 @@ inline constexpr bool is_reference_wrapper<std::reference_wrapper<R>> = true;
 
 } // namespace detail
 
-/// A Future of the running loop that follows a future of threads: result, error and cancellation
-/// come over, and cancelling it cancels the other (asyncio.wrap_future).
+/// A Future of `loop` that follows a future of threads: result, error and cancellation come over,
+/// and cancelling it cancels the other (asyncio.wrap_future).
 template <class T>
-Future<T> wrap_future(concurrent::Future<T> source) {
-    EventLoop& loop = get_running_loop();
+Future<T> wrap_future(concurrent::Future<T> source, EventLoop& loop) {
     Future<T> target = loop.create_future<T>();
     auto hop = std::make_shared<detail::FutureHop<T>>(loop.core(), source, target);
     loop.core().add_external(*hop);
@@ -76,6 +75,32 @@ Future<T> wrap_future(concurrent::Future<T> source) {
     return target;
 }
 
+/// The same of the running loop.
+template <class T>
+Future<T> wrap_future(concurrent::Future<T> source) {
+    return wrap_future(std::move(source), get_running_loop());
+}
+
+template <class F, class... Args>
+    requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+auto EventLoop::run_in_executor(concurrent::Executor& executor, F&& function, Args&&... args) {
+    static_assert(!detail::is_reference_wrapper<std::decay_t<F>> &&
+                      (!detail::is_reference_wrapper<std::decay_t<Args>> && ...),
+                  "run_in_executor() may return before the function ends, so it owns its arguments "
+                  "and takes no std::ref: use to_thread(), which waits, or pass a shared_ptr");
+    core().check_open();
+    core().check_thread();
+    return wrap_future(executor.submit(std::forward<F>(function), std::forward<Args>(args)...),
+                       *this);
+}
+
+template <class F, class... Args>
+    requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+auto EventLoop::run_in_executor(F&& function, Args&&... args) {
+    return run_in_executor(default_executor(), std::forward<F>(function),
+                           std::forward<Args>(args)...);
+}
+
 /// Runs `function(args...)` on a thread of `executor` (loop.run_in_executor). The function and
 /// decayed copies of its arguments belong to the call. Cancelling the future takes the call back
 /// if it has not begun; otherwise the awaiter gets CancelledError at once, and the function runs
@@ -83,19 +108,16 @@ Future<T> wrap_future(concurrent::Future<T> source) {
 template <class F, class... Args>
     requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
 auto run_in_executor(concurrent::Executor& executor, F&& function, Args&&... args) {
-    static_assert(!detail::is_reference_wrapper<std::decay_t<F>> &&
-                      (!detail::is_reference_wrapper<std::decay_t<Args>> && ...),
-                  "run_in_executor() may return before the function ends, so it owns its arguments "
-                  "and takes no std::ref: use to_thread(), which waits, or pass a shared_ptr");
-    return wrap_future(executor.submit(std::forward<F>(function), std::forward<Args>(args)...));
+    return get_running_loop().run_in_executor(executor, std::forward<F>(function),
+                                              std::forward<Args>(args)...);
 }
 
 /// The same on the loop's default executor.
 template <class F, class... Args>
     requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
 auto run_in_executor(F&& function, Args&&... args) {
-    return run_in_executor(get_running_loop().default_executor(), std::forward<F>(function),
-                           std::forward<Args>(args)...);
+    return get_running_loop().run_in_executor(std::forward<F>(function),
+                                              std::forward<Args>(args)...);
 }
 
 } // namespace muster

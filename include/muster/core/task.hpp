@@ -279,10 +279,9 @@ T EventLoop::run_until_complete(Coro<T> main) {
 }
 
 template <class T>
-T EventLoop::run_until_complete(const Task<T>& task) {
-    const detail::Ref<detail::TaskState<T>> keep = task.state();
-    run_until_done(*keep);
-    return detail::take_result<T, false>(*keep);
+T EventLoop::run_until_complete(Task<T> task) {
+    run_until_done(*task.state());
+    return detail::take_result<T, false>(*task.state());
 }
 
 } // namespace muster

@@ -173,6 +173,9 @@ private:
     void abort() noexcept;
     void drop(Child& child) noexcept;
 
+    /// Nothing is lost silently: the other errors when a KeyboardInterrupt is thrown.
+    void report_suppressed(detail::State body_state, const std::exception_ptr& body) const noexcept;
+
     void enter(detail::PromiseBase& parent) noexcept;
     bool cancel(const std::string& message) noexcept override;
 
@@ -196,6 +199,7 @@ private:
     bool parent_cancel_requested_ = false;
     bool cancelled_by_user_ = false;
     bool propagate_cancel_ = false;
+    bool cancelled_at_end_ = false; // while it waited for the children
     bool finished_ = false;
 };
 

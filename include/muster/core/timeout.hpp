@@ -194,9 +194,13 @@ auto move_on_at(std::optional<Clock::time_point> when, F&& function) {
 
 namespace detail {
 
+/// Whether an A goes on by itself, awaited or not: a Task or Future.
+template <class A>
+inline constexpr bool begun_already = requires(const A& awaitable) { awaitable.done(); };
+
 template <class A>
 bool already_done(const A& awaitable) {
-    if constexpr (requires { awaitable.done(); }) {
+    if constexpr (begun_already<A>) {
         return awaitable.done();
     } else {
         return false;
@@ -206,8 +210,8 @@ bool already_done(const A& awaitable) {
 } // namespace detail
 
 /// Waits for `awaitable` for at most `limit`. When the time is up, it is cancelled, waited for,
-/// and TimeoutError thrown, unless it ends with a value all the same (asyncio.wait_for). A limit
-/// that is not positive never starts a Coro.
+/// and TimeoutError thrown, unless it ends with a value all the same (asyncio.wait_for). With a
+/// limit that is not positive nothing is begun: only a Task or Future that is done gives its value.
 template <class A>
     requires Awaitable<std::decay_t<A>>
 Coro<std::remove_cvref_t<await_result_t<std::decay_t<A>>>> wait_for(A awaitable, TimeLimit limit) {
@@ -220,6 +224,8 @@ Coro<std::remove_cvref_t<await_result_t<std::decay_t<A>>>> wait_for(A awaitable,
         }
         if constexpr (detail::is_coro<A>) {
             awaitable.close();
+        }
+        if constexpr (!detail::begun_already<A>) {
             throw TimeoutError();
         }
     }

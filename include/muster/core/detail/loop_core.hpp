@@ -124,9 +124,13 @@ public:
     void drain() noexcept;
 
     /// An I/O completion has made something ready: runs it now unless a drain is under way.
-    void drain_now() noexcept {
-        if (!draining_) {
-            drain();
+    void drain_now() noexcept { drain(); }
+
+    /// Lets in what other threads have posted up to now, so that it comes before what is scheduled
+    /// next.
+    void accept_posted() noexcept {
+        if (inbox_filled_.load(std::memory_order_acquire)) [[unlikely]] {
+            accept_inbox();
         }
     }
 
@@ -231,6 +235,12 @@ private:
     friend class TaskBase;
 
     void check_caller() const;
+    [[nodiscard]] std::thread::id home_thread() const;
+    [[nodiscard]] bool claim_thread() noexcept;
+    void release_thread() noexcept;
+    void come_home() noexcept;
+    void report_threads() noexcept;
+    void run_turns() noexcept;
     void run(Node& node) noexcept;
     void run_timed(Node& node) noexcept;
     void call_task_hook(TaskBase& task, TaskEvent event) noexcept;
@@ -262,6 +272,13 @@ private:
     const int process_; // that made it
     std::uint64_t steps_left_ = std::numeric_limits<std::uint64_t>::max();
     std::atomic<std::thread::id> thread_; // that runs it now; read by wrong threads, too
+
+    // Of a loop in a host's io_context, which should be run by one thread, and may not be.
+    std::atomic<std::thread::id> drainer_; // in the midst of a drain
+    std::atomic<bool> drain_missed_ = false;
+    std::atomic<bool> threads_reported_ = false;
+    std::thread::id home_; // that ran it last; changes under the gate's mutex
+    std::weak_ptr<const void> home_alive_;
 };
 
 } // namespace detail
