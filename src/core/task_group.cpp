@@ -32,7 +32,7 @@ void TaskGroup::adopt(std::unique_ptr<Child> child, detail::Ref<detail::TaskBase
     if (aborting_) {
         child->task->cancel({}); // its first step, an eager one, has cancelled the group
     }
-    static_cast<void>(child.release());
+    child.release(); // NOLINT(bugprone-unused-return-value): children_ has it
 }
 
 detail::TaskBase* TaskGroup::on_child(detail::Node& node, detail::NodeEvent event) noexcept {

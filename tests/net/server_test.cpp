@@ -381,6 +381,17 @@ CO_TEST_CASE("paths that no Unix socket can have are refused, abstract names are
     CHECK(answer == "hello\n");
 }
 
+#if defined(__SANITIZE_ADDRESS__)
+#    define MUSTER_LOOKS_WITH_DESCRIPTORS 1
+#elif defined(__has_feature)
+#    if __has_feature(address_sanitizer)
+#        define MUSTER_LOOKS_WITH_DESCRIPTORS 1
+#    endif
+#endif
+
+#ifndef MUSTER_LOOKS_WITH_DESCRIPTORS
+// UndefinedBehaviorSanitizer opens a pipe to see whether memory can be read, and takes objects for
+// broken when there is no descriptor for that.
 TEST_CASE("a server that has no descriptor left says so, and goes on when there is one") {
     const auto main = []() -> Coro<void> {
         LoopReports reports(get_running_loop());
@@ -403,6 +414,8 @@ TEST_CASE("a server that has no descriptor left says so, and goes on when there 
     };
     run(main());
 }
+
+#endif
 
 TEST_CASE("a loop that is destroyed with a server and its clients leaves nothing behind") {
     EventLoop loop;

@@ -85,6 +85,7 @@ public:
     [[nodiscard]] bool limited() const noexcept { return limit_.has_value(); }
 
     /// The limit; only when `limited()`.
+    // NOLINTNEXTLINE(bugprone-unchecked-optional-access): the caller has asked
     [[nodiscard]] Clock::duration value() const noexcept { return *limit_; }
 
     /// The deadline counted from `start`; the far end of time when there is none.

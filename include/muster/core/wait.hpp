@@ -53,8 +53,8 @@ template <class Handle, class R>
 std::vector<Handle> distinct_handles(R&& handles) {
     std::vector<Handle> all;
     if constexpr (std::is_same_v<R, std::vector<Handle>>) {
-        all =
-            std::move(handles); // the caller's handles go: a value can be moved out of the last one
+        all = std::forward<R>(
+            handles); // the caller's handles go: a value can be moved out of the last one
     } else {
         all.assign(std::begin(handles), std::end(handles));
     }

@@ -52,7 +52,11 @@ public:
 
     /// Task.uncancel: takes one request back; at zero also one that was not delivered yet.
     unsigned uncancel() noexcept {
-        if (cancel_requests_ > 0 && --cancel_requests_ == 0) {
+        if (cancel_requests_ == 0) {
+            return 0;
+        }
+        --cancel_requests_;
+        if (cancel_requests_ == 0) {
             must_cancel_ = false;
         }
         return cancel_requests_;
