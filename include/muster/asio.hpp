@@ -37,7 +37,8 @@ namespace muster {
 /// Cancelling the task cancels the operation, composed ones too, and CancelledError is thrown when
 /// it has ended. One that completes all the same gives its result, and the cancellation comes at
 /// the next suspension, so that no bytes are lost. The I/O object must belong to the io_context of
-/// the loop, or complete there; what the operation refers to must live until it ends.
+/// the loop, or complete there; it and what the operation refers to must live until the await is
+/// over, also when the operation has ended and the task has not had its turn yet.
 struct UseCoro {};
 
 inline constexpr UseCoro use_coro{};

@@ -1,5 +1,7 @@
 #include "event_loop_impl.hpp"
+#include "watchdog.hpp"
 
+#include <muster/core/call_graph.hpp>
 #include <muster/core/event_loop.hpp>
 #include <muster/core/gather.hpp>
 #include <muster/core/run_in_executor.hpp>
@@ -10,6 +12,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
+#include <iostream>
 #include <string_view>
 #include <thread>
 
@@ -369,6 +372,22 @@ bool EventLoop::remove_signal_handler(int signal) {
     core_->check_thread();
     check_signal(signal);
     return impl_->signals.erase(signal) > 0;
+}
+
+void EventLoop::set_watchdog(TimeLimit limit, std::function<void(const BlockedStep&)> handler) {
+    core_->check_open();
+    core_->check_thread();
+    core_->step_watch.reset(); // the old one's thread ends first
+    if (limit.limited()) {
+        if (limit.value() <= Clock::duration::zero()) {
+            throw ValueError("set_watchdog() needs a limit that is positive, or none");
+        }
+        core_->step_watch = detail::make_watchdog(limit.value(), std::move(handler));
+    }
+}
+
+void EventLoop::dump_tasks_on(int signal) {
+    add_signal_handler(signal, [] { print_task_tree(std::cerr); });
 }
 
 void EventLoop::set_exception_handler(ExceptionHandler handler) {

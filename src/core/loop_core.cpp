@@ -177,6 +177,9 @@ void LoopCore::run_turns() noexcept {
                 break;
             }
             turn_.splice_back(ready_);
+            if (reorder_turn) [[unlikely]] {
+                reorder_turn(turn_);
+            }
         }
         while (!turn_.empty() && budget > 0) {
             --budget;
@@ -200,8 +203,8 @@ void LoopCore::run_turns() noexcept {
 }
 
 void LoopCore::run(Node& node) noexcept {
-    if (debug) [[unlikely]] {
-        run_timed(node);
+    if (debug || step_watch) [[unlikely]] {
+        run_observed(node);
     } else {
         node.notify(NodeEvent::run);
     }
@@ -219,15 +222,20 @@ std::string place_of(const TaskBase& task) {
 
 } // namespace
 
-void LoopCore::run_timed(Node& node) noexcept {
-    const Ref<TaskBase> task(node.runs(&TaskBase::on_node) ? &static_cast<TaskBase&>(node)
-                                                           : nullptr);
+void LoopCore::run_observed(Node& node) noexcept {
+    const Ref<TaskBase> task(TaskBase::of(node));
     const std::string from = task ? place_of(*task) : std::string();
+    if (step_watch) {
+        step_watch->step_begins(task.get());
+    }
     // Of the machine, not of the loop: virtual time stands still while a step runs.
     const auto start = std::chrono::steady_clock::now();
     node.notify(NodeEvent::run);
     const auto took = std::chrono::steady_clock::now() - start;
-    if (took < slow_callback_duration) {
+    if (step_watch) {
+        step_watch->step_ends();
+    }
+    if (!debug || took < slow_callback_duration) {
         return;
     }
     ExceptionContext context;

@@ -1,12 +1,15 @@
 #include "coro_test.hpp"
+#include "stderr_capture.hpp"
 
 #include <muster/muster.hpp>
 #include <muster/testing.hpp>
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace muster;
@@ -95,4 +98,54 @@ TEST_CASE("a virtual loop is an ordinary loop otherwise") {
     loop->call_later(1h, [&] { order.push_back(1); });
     loop->run_forever();
     CHECK(order == std::vector<int>{1, 2});
+}
+
+TEST_CASE("a seed draws the order of the tasks of a turn, the same each time") {
+    const auto order_with = [](testing::VirtualOptions options) {
+        const auto main = []() -> Coro<std::string> {
+            std::string order;
+            const auto note = [&order](char letter) -> Coro<> {
+                order += letter;
+                co_await turns();
+                order += letter;
+            };
+            std::vector<Coro<>> all;
+            for (const char letter : {'a', 'b', 'c', 'd', 'e', 'f'}) {
+                all.push_back(note(letter));
+            }
+            co_await gather(std::move(all));
+            co_return order;
+        };
+        return testing::run_virtual(main(), options);
+    };
+    CHECK(order_with({}) == "abcdefabcdef");
+    const std::string drawn = order_with({.seed = 7});
+    CHECK(drawn != "abcdefabcdef");
+    CHECK(order_with({.seed = 7}) == drawn);
+    CHECK(order_with({.seed = 8}) != drawn);
+}
+
+TEST_CASE("explore finds a race, and says with which seed") {
+    testing_support::StderrCapture capture;
+    // Two tasks that each read, wait for a turn and write: right only in some orders.
+    const auto races = []() -> Coro<> {
+        std::vector<std::string> log;
+        const auto first = [&]() -> Coro<> {
+            log.emplace_back("ready");
+            co_return;
+        };
+        const auto second = [&]() -> Coro<> {
+            if (log.empty()) {
+                throw ValueError("second came first");
+            }
+            co_return;
+        };
+        co_await gather(first(), second());
+    };
+    CHECK_THROWS_WITH_AS(testing::explore(races, 50), "second came first", ValueError);
+    const std::string text = capture.text();
+    const std::string start = "explore(): thrown with seed ";
+    REQUIRE(text.rfind(start, 0) == 0);
+    const std::uint64_t seed = std::stoull(text.substr(start.size()));
+    CHECK_THROWS_AS(testing::run_virtual(races(), {.seed = seed}), ValueError);
 }

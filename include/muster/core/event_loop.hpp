@@ -11,6 +11,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <source_location>
 #include <string>
 #include <type_traits>
 #include <utility>
@@ -38,6 +39,13 @@ struct ExceptionContext {
     std::string message;
     std::exception_ptr exception;
     std::string task; ///< the task's name, when one is concerned
+};
+
+/// A step that blocks the loop, as its watchdog sees it.
+struct BlockedStep {
+    std::string task;           ///< the task's name; empty for a callback
+    std::source_location where; ///< the co_await that the step went on from, for a task
+    Clock::duration blocked{};  ///< how long it has taken by now
 };
 
 /// Writes a report to standard error (loop.default_exception_handler).
@@ -282,6 +290,16 @@ public:
     [[nodiscard]] Clock::duration slow_callback_duration() const noexcept {
         return core_->slow_callback_duration;
     }
+
+    /// Has `handler` called, on a thread of its own, while a step of a task or a callback blocks
+    /// the loop, once the step has taken `limit`, and once for each such step. An empty handler
+    /// writes to standard error. std::nullopt ends the watch. Costs a clock read and a lock for
+    /// each step.
+    void set_watchdog(TimeLimit limit, std::function<void(const BlockedStep&)> handler = {});
+
+    /// Writes the tree of tasks (print_task_tree) to standard error whenever the process gets
+    /// `signal`: for a look into a program that seems to hang.
+    void dump_tasks_on(int signal);
 
     /// Has `hook(const AnyTask&, TaskEvent)` called for each task that is created and that is done;
     /// null: no more.

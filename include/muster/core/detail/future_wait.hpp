@@ -37,7 +37,10 @@ public:
         return false;
     }
 
-    [[nodiscard]] std::string describe() const override { return "future"; }
+    [[nodiscard]] std::string describe() const override {
+        const std::string name = future_->label();
+        return name.empty() ? "future" : "task '" + name + "'";
+    }
 
 private:
     static TaskBase* on_node(Node& node, NodeEvent event) noexcept {

@@ -68,6 +68,15 @@ protected:
     ~ExternalOperation() = default;
 };
 
+/// Is told of each step that a loop runs, while it runs it.
+class StepWatch {
+public:
+    virtual ~StepWatch() = default;
+    /// `task`: whose step it is; null for a callback.
+    virtual void step_begins(const TaskBase* task) noexcept = 0;
+    virtual void step_ends() noexcept = 0;
+};
+
 /// What drives a loop: an io_context of its own, a host's, or virtual time.
 class Driver {
 public:
@@ -234,6 +243,8 @@ public:
     bool eager_tasks = false;
     Clock::duration slow_callback_duration = std::chrono::milliseconds(100);
     UniqueFunction<void(TaskBase&, TaskEvent)> task_hook;
+    std::unique_ptr<StepWatch> step_watch;
+    UniqueFunction<void(NodeList&)> reorder_turn; ///< for tests: another order of what is ready
 
 private:
     friend class LoopGate;
@@ -247,7 +258,7 @@ private:
     void report_threads() noexcept;
     void run_turns() noexcept;
     void run(Node& node) noexcept;
-    void run_timed(Node& node) noexcept;
+    void run_observed(Node& node) noexcept;
     void call_task_hook(TaskBase& task, TaskEvent event) noexcept;
     void timer_added() noexcept;
     void fire_due_timers() noexcept;

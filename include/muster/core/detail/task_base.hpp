@@ -44,6 +44,11 @@ public:
     /// it, it is kept and thrown at the next suspension or resumption.
     bool cancel(const std::string& message) noexcept override;
 
+    /// The task that this entry of the ready list is; null for a callback and the like.
+    [[nodiscard]] static TaskBase* of(Node& node) noexcept {
+        return node.runs(&TaskBase::on_node) ? &static_cast<TaskBase&>(node) : nullptr;
+    }
+
     TaskBase* as_task() noexcept override { return this; }
 
     [[nodiscard]] std::string label() const override { return name(); }
