@@ -66,6 +66,9 @@ inline constexpr unsigned asio_configuration =
 #if defined(BOOST_ASIO_USE_TS_EXECUTOR_AS_DEFAULT)
     16U +
 #endif
+#if !defined(BOOST_ASIO_NO_DEPRECATED)
+    32U +
+#endif
     0U;
 
 [[maybe_unused]] [[gnu::used]] static void (*const asio_configuration_check)() =

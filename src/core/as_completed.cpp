@@ -8,6 +8,9 @@ Completions::Completions(const std::vector<FutureBase*>& futures, TimeLimit time
       total_(futures.size()) {
     LoopCore& core = get_running_loop().core();
     for (const FutureBase* future : futures) {
+        if (future == nullptr) {
+            throw_empty_handle();
+        }
         if (!future->done() && future->loop() != &core) {
             throw RuntimeError("as_completed() was given a task or future of another event loop");
         }

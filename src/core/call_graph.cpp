@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <memory>
 #include <ostream>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 
@@ -47,6 +48,11 @@ std::vector<TaskBase*> awaiting(const FutureBase& future) {
 }
 
 void add_line(std::string& text, const std::string& indent, const std::source_location& where) {
+    // The frame in which create_task(fn, args...) keeps what it was given says nothing to anybody.
+    if (std::string_view(where.function_name()).find("muster::detail::invoke_owned") !=
+        std::string_view::npos) {
+        return;
+    }
     text += indent + where.function_name() + "  " + where.file_name() + ":" +
             std::to_string(where.line()) + "\n";
 }

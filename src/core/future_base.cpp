@@ -24,6 +24,11 @@ bool is_keyboard_interrupt(const std::exception_ptr& error) noexcept {
     }
 }
 
+void throw_empty_handle() {
+    throw InvalidStateError("this handle is empty: it was default constructed or moved from, and "
+                            "refers to no task or future");
+}
+
 FutureBase::FutureBase(LoopCore& loop) noexcept : loop_(&loop) { loop.add_future(*this); }
 
 FutureBase::~FutureBase() = default;

@@ -35,6 +35,9 @@ void ManyWait::begin(PromiseBase& leaf, const std::vector<FutureBase*>& futures)
     }
     LoopCore& core = *leaf.task->loop();
     for (const FutureBase* future : futures) {
+        if (future == nullptr) {
+            throw_empty_handle();
+        }
         check_same_loop(*leaf.task, *future);
     }
     items_ = std::make_unique<Item[]>(futures.size());

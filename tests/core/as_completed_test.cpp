@@ -192,3 +192,17 @@ CO_TEST_CASE("as_completed: a timeout that was not needed leaves no timer") {
     }
     CHECK(get_running_loop().core().timer_count() == before);
 }
+
+CO_TEST_CASE("as_completed: an element is awaited once") {
+    const std::vector<Task<int>> tasks{create_task(after(1s, 1)), create_task(after(2s, 2))};
+    auto completed = as_completed(tasks);
+    auto next = *completed.begin();
+    static_cast<void>(co_await next);
+    bool refused = false;
+    try {
+        static_cast<void>(co_await next);
+    } catch (const RuntimeError&) {
+        refused = true;
+    }
+    CHECK(refused);
+}

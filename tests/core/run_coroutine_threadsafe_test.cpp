@@ -232,3 +232,23 @@ TEST_CASE("run_coroutine_threadsafe from many threads") {
     }
     CHECK(sums == std::vector<int>(8, expected));
 }
+
+TEST_CASE("run_coroutine_threadsafe owns a function and its arguments") {
+    const auto main = []() -> Coro<> {
+        EventLoop& loop = get_running_loop();
+        const std::string host = co_await to_thread([&loop] {
+            concurrent::Future<std::string> future;
+            {
+                const std::string name = "a name that is too long to lie in the string itself";
+                const auto ask = [name](const std::string& suffix) -> Coro<std::string> {
+                    co_await async_sleep(1ms);
+                    co_return name + suffix;
+                };
+                future = run_coroutine_threadsafe(loop, ask, std::string("!"));
+            }
+            return std::move(future).result();
+        });
+        CHECK(host == "a name that is too long to lie in the string itself!");
+    };
+    run(main());
+}

@@ -8,6 +8,7 @@
 
 #include <atomic>
 #include <csignal>
+#include <exception>
 #include <future>
 #include <memory>
 #include <string>
@@ -596,4 +597,23 @@ TEST_CASE("a Runner runs on the loop that it is given, and closes it") {
     CHECK(ran_there);
     runner.close();
     CHECK_THROWS_AS(static_cast<void>(runner.get_loop()), RuntimeError);
+}
+
+TEST_CASE("what main leaves is cleaned up before its exception leaves run, not while it unwinds") {
+    int unwinding = -1;
+    const auto leftover = [&]() -> Coro<> {
+        try {
+            co_await async_sleep(1h);
+        } catch (const CancelledError&) {
+            unwinding = std::uncaught_exceptions();
+            throw;
+        }
+    };
+    const auto main = [&]() -> Coro<> {
+        create_task(leftover);
+        co_await async_sleep(0s);
+        throw ValueError("main");
+    };
+    CHECK_THROWS_AS(run(main()), ValueError);
+    CHECK(unwinding == 0);
 }

@@ -195,3 +195,13 @@ CO_TEST_CASE("the callbacks of tasks run all the same when wait() waits for them
     order.emplace_back("wait");
     CHECK(order == std::vector<std::string>{"callback", "wait"});
 }
+
+CO_TEST_CASE("wait() takes tasks of several types as they are") {
+    const auto nothing = []() -> Coro<> { co_return; };
+    const Task<> stop = create_task(nothing);
+    const Task<int> poll = create_task(after(1h, 1));
+    const auto [done, pending] =
+        co_await wait({poll, stop}, {.return_when = ReturnWhen::first_completed});
+    CHECK(done == std::vector<AnyTask>{stop});
+    CHECK(pending == std::vector<AnyTask>{poll});
+}

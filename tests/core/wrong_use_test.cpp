@@ -12,6 +12,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -279,4 +280,36 @@ TEST_CASE("31. in debug mode each call from a wrong thread names the right way")
         waiting.cancel();
     };
     run(main(), {.debug = true});
+}
+
+CO_TEST_CASE("what is asked of an empty handle throws InvalidStateError") {
+    const Future<int> future;
+    const Task<int> task;
+    const AnyTask any;
+    CHECK_FALSE(future.valid());
+    CHECK_THROWS_AS(future.set_result(1), InvalidStateError);
+    CHECK_THROWS_AS(static_cast<void>(future.done()), InvalidStateError);
+    CHECK_THROWS_AS(static_cast<void>(task.result()), InvalidStateError);
+    CHECK_THROWS_AS(task.cancel(), InvalidStateError);
+    CHECK_THROWS_AS(static_cast<void>(any.name()), InvalidStateError);
+    CHECK_THROWS_AS(static_cast<void>(any.done()), InvalidStateError);
+    const auto awaits = [&]() -> Coro<> { static_cast<void>(co_await task); };
+    const auto waits = [&]() -> Coro<> { static_cast<void>(co_await wait({task})); };
+    const auto gathers = [&]() -> Coro<> { static_cast<void>(co_await gather(task)); };
+    const auto results = co_await gather(return_exceptions, awaits(), waits(), gathers());
+    std::apply(
+        [](const auto&... result) {
+            (..., [](const auto& one) {
+                CHECK_THROWS_AS(static_cast<void>(one.value()), InvalidStateError);
+            }(result));
+        },
+        results);
+    CHECK_THROWS_AS(static_cast<void>(as_completed({task})), InvalidStateError);
+}
+
+CO_TEST_CASE("an exception that is none is refused, whichever way it is given") {
+    const Future<> future = get_running_loop().create_future();
+    CHECK_THROWS_AS(future.set_exception(nullptr), ValueError);
+    CHECK_THROWS_AS(future.set_exception(std::exception_ptr()), ValueError);
+    co_return;
 }

@@ -153,7 +153,11 @@ public:
     /// CancelledError, which cancels none of the tasks. Awaited once.
     class [[nodiscard("the next value is only taken when this is awaited")]] Next {
     public:
-        detail::CompletedAwaiter<Handle, true> operator co_await() const noexcept {
+        detail::CompletedAwaiter<Handle, true> operator co_await() const {
+            if (std::exchange(awaited_, true)) {
+                throw RuntimeError("this element of as_completed() was awaited before: each gives "
+                                   "the value of one task, once");
+            }
             return detail::CompletedAwaiter<Handle, true>(shared_);
         }
 
@@ -163,6 +167,7 @@ public:
         explicit Next(Shared shared) noexcept : shared_(std::move(shared)) {}
 
         Shared shared_;
+        mutable bool awaited_ = false;
     };
 
     class iterator {

@@ -36,9 +36,9 @@ class ThreadPoolExecutor;
 /// What went wrong where nobody could be thrown at (the context dict of asyncio's
 /// call_exception_handler).
 struct ExceptionContext {
-    std::string message;
-    std::exception_ptr exception;
-    std::string task; ///< the task's name, when one is concerned
+    std::string message = {};
+    std::exception_ptr exception = {};
+    std::string task = {}; ///< the task's name, when one is concerned
 };
 
 /// A step that blocks the loop, as its watchdog sees it.

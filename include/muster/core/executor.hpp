@@ -244,6 +244,10 @@ protected:
 private:
     template <class R, class F, class... Args>
     Future<R> start(std::optional<std::stop_token> token, F&& fn, Args&&... args) {
+        static_assert(
+            !requires { typename R::promise_type; },
+            "executors run plain functions on their threads: the coroutine that this one "
+            "gives would never run; await it, or see run_coroutine_threadsafe()");
         using Function = detail::Call<F, Args...>;
         auto job = std::make_unique<detail::FutureJob<R, Function>>(Function{
             std::forward<F>(fn), std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)});

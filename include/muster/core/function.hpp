@@ -47,6 +47,11 @@ public:
                  std::is_invocable_r_v<R, std::decay_t<F>&, Args...>)
     UniqueFunction(F&& callable) {
         using Target = std::decay_t<F>;
+        using Given = std::invoke_result_t<Target&, Args...>;
+        static_assert(
+            !std::is_void_v<R> || !requires { typename Given::promise_type; },
+            "this is a plain function, called and done: the coroutine that it gives would "
+            "never run; call create_task() in it");
         if constexpr (std::is_pointer_v<std::remove_cvref_t<F>> ||
                       std::is_member_pointer_v<Target>) {
             if (callable == nullptr) {

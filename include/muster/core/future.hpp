@@ -23,7 +23,8 @@ CallbackId add_done_callback(FutureBase& state, UniqueFunction<void(FutureBase&)
 std::size_t remove_done_callback(FutureBase& state, CallbackId id) noexcept;
 
 /// What Future<T> and Task<T> offer alike. A copyable handle; on the loop's thread only. An empty
-/// one (default constructed or moved from) may only be assigned, destroyed and asked `valid()`.
+/// one (default constructed or moved from) may be assigned, destroyed and asked `valid()`; all else
+/// throws InvalidStateError.
 template <class Handle, class T, class State>
 class FutureHandle {
 public:
@@ -36,22 +37,20 @@ public:
     [[nodiscard]] bool valid() const noexcept { return static_cast<bool>(state_); }
 
     /// Finished, failed or cancelled.
-    [[nodiscard]] bool done() const noexcept { return state_->done(); }
+    [[nodiscard]] bool done() const { return checked().done(); }
 
-    [[nodiscard]] bool cancelled() const noexcept {
-        return state_->state() == detail::State::cancelled;
-    }
+    [[nodiscard]] bool cancelled() const { return checked().state() == detail::State::cancelled; }
 
     /// The value. Throws what the task threw, CancelledError, or InvalidStateError while pending.
-    decltype(auto) result() const& { return take_result<T, true>(*state_); }
+    decltype(auto) result() const& { return take_result<T, true>(checked()); }
 
     /// The value moved out, whoever else holds a handle.
     T result() && {
         if constexpr (std::is_void_v<T> || std::is_reference_v<T>) {
-            return take_result<T, true>(*state_);
+            return take_result<T, true>(checked());
         } else {
-            static_cast<void>(take_result<T, true>(*state_));
-            return std::move(state_->slot().value());
+            static_cast<void>(take_result<T, true>(checked()));
+            return std::move(checked().slot().value());
         }
     }
 
@@ -62,17 +61,17 @@ public:
             throw InvalidStateError("Exception is not set.");
         }
         if (cancelled()) {
-            state_->rethrow();
+            checked().rethrow();
         }
-        state_->mark_retrieved();
-        return state_->error();
+        checked().mark_retrieved();
+        return checked().error();
     }
 
     /// Requests cancellation; `message` travels with the CancelledError. False when it is done
     /// already.
     bool cancel(const std::string& message = {}) const {
-        state_->check_thread();
-        return state_->cancel(message);
+        checked().check_thread();
+        return checked().cancel(message);
     }
 
     /// Calls `callback(handle)` in a turn of the loop after this is done, in the order they were
@@ -81,8 +80,8 @@ public:
     CallbackId add_done_callback(F callback) const;
 
     /// The number of callbacks removed: 0 or 1.
-    std::size_t remove_done_callback(CallbackId id) const noexcept {
-        return detail::remove_done_callback(*state_, id);
+    std::size_t remove_done_callback(CallbackId id) const {
+        return detail::remove_done_callback(checked(), id);
     }
 
     [[nodiscard]] EventLoop& get_loop() const;
@@ -92,12 +91,14 @@ public:
     }
 
     /// `co_await handle`: a const reference to the value, as often as wanted.
-    FutureAwaiter<T, State, true> operator co_await() const& noexcept {
+    FutureAwaiter<T, State, true> operator co_await() const& {
+        static_cast<void>(checked());
         return FutureAwaiter<T, State, true>(state_);
     }
 
     /// `co_await std::move(handle)`: the value, moved by the last handle, else copied.
-    FutureAwaiter<T, State, false> operator co_await() && noexcept {
+    FutureAwaiter<T, State, false> operator co_await() && {
+        static_cast<void>(checked());
         return FutureAwaiter<T, State, false>(std::exchange(state_, Ref<State>()));
     }
 
@@ -105,6 +106,14 @@ public:
     [[nodiscard]] const Ref<State>& state() const noexcept { return state_; }
 
 protected:
+    /// Throws InvalidStateError for an empty handle.
+    State& checked() const {
+        if (!state_) [[unlikely]] {
+            throw_empty_handle();
+        }
+        return *state_;
+    }
+
     Ref<State> state_;
 };
 
@@ -127,19 +136,19 @@ public:
     void set_result(U&& value) const {
         check_pending();
         if constexpr (std::is_reference_v<T>) {
-            this->state_->slot().emplace(std::addressof(value));
+            this->checked().slot().emplace(std::addressof(value));
         } else {
-            this->state_->slot().emplace(std::forward<U>(value));
+            this->checked().slot().emplace(std::forward<U>(value));
         }
-        this->state_->finish_value();
+        this->checked().finish_value();
     }
 
     void set_result() const
         requires std::is_void_v<T>
     {
         check_pending();
-        this->state_->slot().emplace();
-        this->state_->finish_value();
+        this->checked().slot().emplace();
+        this->checked().finish_value();
     }
 
     /// Throws InvalidStateError when it is done, ValueError for a null pointer.
@@ -148,18 +157,18 @@ public:
         if (error == nullptr) {
             throw ValueError("set_exception() needs an exception");
         }
-        this->state_->finish_error(std::move(error));
+        this->checked().finish_error(std::move(error));
     }
 
     template <class E>
-        requires(!std::same_as<E, std::exception_ptr>)
+        requires(!std::convertible_to<E, std::exception_ptr>)
     void set_exception(E error) const {
         set_exception(std::make_exception_ptr(std::move(error)));
     }
 
 private:
     void check_pending() const {
-        this->state_->check_thread();
+        this->checked().check_thread();
         if (this->done()) {
             throw InvalidStateError("invalid state: the future is done already");
         }
@@ -169,7 +178,7 @@ private:
 template <class Handle, class T, class State>
 template <class F>
 CallbackId detail::FutureHandle<Handle, T, State>::add_done_callback(F callback) const {
-    return detail::add_done_callback(*state_,
+    return detail::add_done_callback(checked(),
                                      [callback = std::move(callback)](FutureBase& state) mutable {
                                          callback(Handle(Ref<State>(static_cast<State*>(&state))));
                                      });
@@ -177,10 +186,10 @@ CallbackId detail::FutureHandle<Handle, T, State>::add_done_callback(F callback)
 
 template <class Handle, class T, class State>
 EventLoop& detail::FutureHandle<Handle, T, State>::get_loop() const {
-    if (state_->loop() == nullptr) {
+    if (checked().loop() == nullptr) {
         throw RuntimeError("the event loop of this future is gone");
     }
-    return state_->loop()->loop();
+    return checked().loop()->loop();
 }
 
 template <class T>

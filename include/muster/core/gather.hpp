@@ -333,6 +333,10 @@ auto gather(As&&... awaitables) {
                                                          std::forward<As>(awaitables)...);
 }
 
+// Compilers show this line where a vector of Coros is not handed over.
+template <class T>
+void gather(std::vector<Coro<T>>&) = delete; // write gather(std::move(coros))
+
 /// The same with a Result in each place; errors cancel nothing.
 template <class... As>
     requires(detail::GatherArgument<As> && ...)

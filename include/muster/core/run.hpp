@@ -4,8 +4,10 @@
 #include <muster/core/event_loop.hpp>
 #include <muster/core/task.hpp>
 
+#include <exception>
 #include <memory>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace muster {
@@ -67,7 +69,23 @@ private:
 template <class T>
 T run(Coro<T> main, RunOptions options = {}) {
     Runner runner(options);
-    return runner.run(std::move(main));
+    std::exception_ptr error;
+    try {
+        if constexpr (std::is_void_v<T>) {
+            runner.run(std::move(main));
+            runner.close();
+            return;
+        } else {
+            T result = runner.run(std::move(main));
+            runner.close();
+            return result;
+        }
+    } catch (...) {
+        error = std::current_exception();
+    }
+    // Here, not in a destructor: an exception that nobody catches ends the program without any.
+    runner.close();
+    std::rethrow_exception(error);
 }
 
 } // namespace muster

@@ -142,4 +142,14 @@ concurrent::Future<T> run_coroutine_threadsafe(Coro<T> coro, EventLoop& loop) {
     return std::make_shared<detail::ThreadsafeCall<T>>()->start(std::move(coro), loop);
 }
 
+/// Runs `function(args...)`, which gives a Coro, in the same way. The function and decayed copies
+/// of the arguments live as long as the task: a capturing lambda is safe.
+template <class F, class... Args>
+    requires detail::CoroFunction<std::decay_t<F>&, std::unwrap_ref_decay_t<Args>...>
+auto run_coroutine_threadsafe(EventLoop& loop, F&& function, Args&&... args) {
+    return run_coroutine_threadsafe(detail::invoke_owned<std::decay_t<F>, std::decay_t<Args>...>(
+                                        std::forward<F>(function), std::forward<Args>(args)...),
+                                    loop);
+}
+
 } // namespace muster

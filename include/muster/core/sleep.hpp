@@ -7,6 +7,7 @@
 #include <chrono>
 #include <concepts>
 #include <coroutine>
+#include <type_traits>
 
 namespace muster {
 
@@ -85,6 +86,11 @@ template <class Rep, class Period>
 detail::Sleep async_sleep(std::chrono::duration<Rep, Period> delay) {
     return detail::Sleep(detail::to_duration(delay));
 }
+
+// Compilers show this line where a number is given.
+template <class T>
+    requires std::is_arithmetic_v<T>
+void async_sleep(T) = delete; // a delay has a unit: write 5s, 100ms or std::chrono::seconds(n)
 
 /// The same, and gives `result` then: async_sleep(delay, result).
 template <class Rep, class Period, class T>

@@ -120,25 +120,27 @@ public:
     using Base::Base;
 
     /// The number of cancellation requests that were not taken back.
-    [[nodiscard]] unsigned cancelling() const noexcept { return this->state_->cancelling(); }
+    [[nodiscard]] unsigned cancelling() const { return this->checked().cancelling(); }
 
     /// Takes one cancellation request back; the number that is left.
-    unsigned uncancel() const noexcept { return this->state_->uncancel(); }
+    unsigned uncancel() const { return this->checked().uncancel(); }
 
-    [[nodiscard]] std::string name() const { return this->state_->name(); }
+    [[nodiscard]] std::string name() const { return this->checked().name(); }
 
-    void set_name(std::string name) const { this->state_->set_name(std::move(name)); }
+    void set_name(std::string name) const { this->checked().set_name(std::move(name)); }
 
     /// Where the suspended coroutines of this task stand, innermost first; nothing while it runs.
-    [[nodiscard]] std::vector<std::source_location> stack() const { return this->state_->stack(); }
+    [[nodiscard]] std::vector<std::source_location> stack() const {
+        return this->checked().stack();
+    }
 
     /// The context it runs in.
     [[nodiscard]] Context get_context() const {
-        return Context(detail::ContextRef(&this->state_->context().ensure()));
+        return Context(detail::ContextRef(&this->checked().context().ensure()));
     }
 };
 
-/// Untyped handle of a task.
+/// Untyped handle of a task. What is asked of an empty one, bool apart, throws InvalidStateError.
 class AnyTask {
 public:
     AnyTask() noexcept = default;
@@ -155,35 +157,33 @@ public:
             throw InvalidStateError("Exception is not set.");
         }
         if (cancelled()) {
-            state_->rethrow();
+            checked().rethrow();
         }
-        state_->mark_retrieved();
-        return state_->error();
+        checked().mark_retrieved();
+        return checked().error();
     }
 
     /// False for an empty handle.
     explicit operator bool() const noexcept { return static_cast<bool>(state_); }
 
-    [[nodiscard]] bool done() const noexcept { return state_->done(); }
+    [[nodiscard]] bool done() const { return checked().done(); }
 
-    [[nodiscard]] bool cancelled() const noexcept {
-        return state_->state() == detail::State::cancelled;
-    }
+    [[nodiscard]] bool cancelled() const { return checked().state() == detail::State::cancelled; }
 
     bool cancel(const std::string& message = {}) const {
-        state_->check_thread();
-        return state_->cancel(message);
+        checked().check_thread();
+        return checked().cancel(message);
     }
 
-    [[nodiscard]] unsigned cancelling() const noexcept { return state_->cancelling(); }
+    [[nodiscard]] unsigned cancelling() const { return checked().cancelling(); }
 
-    unsigned uncancel() const noexcept { return state_->uncancel(); }
+    unsigned uncancel() const { return checked().uncancel(); }
 
-    [[nodiscard]] std::string name() const { return state_->name(); }
+    [[nodiscard]] std::string name() const { return checked().name(); }
 
-    void set_name(std::string name) const { state_->set_name(std::move(name)); }
+    void set_name(std::string name) const { checked().set_name(std::move(name)); }
 
-    [[nodiscard]] std::vector<std::source_location> stack() const { return state_->stack(); }
+    [[nodiscard]] std::vector<std::source_location> stack() const { return checked().stack(); }
 
     friend bool operator==(const AnyTask& a, const AnyTask& b) noexcept {
         return a.state_.get() == b.state_.get();
@@ -193,6 +193,14 @@ public:
     [[nodiscard]] const detail::Ref<detail::TaskBase>& state() const noexcept { return state_; }
 
 private:
+    /// Throws InvalidStateError for an empty handle.
+    [[nodiscard]] detail::TaskBase& checked() const {
+        if (!state_) [[unlikely]] {
+            detail::throw_empty_handle();
+        }
+        return *state_;
+    }
+
     detail::Ref<detail::TaskBase> state_;
 };
 

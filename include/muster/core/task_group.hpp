@@ -96,9 +96,16 @@ public:
     /// The same for a function and arguments that live as long as the task.
     template <class F, class... Args>
         requires detail::CoroFunction<std::decay_t<F>&, std::unwrap_ref_decay_t<Args>...>
-    auto create_task(F&& function, Args&&... args) {
+    auto create_task(TaskOptions options, F&& function, Args&&... args) {
         return create_task(detail::invoke_owned<std::decay_t<F>, std::decay_t<Args>...>(
-            std::forward<F>(function), std::forward<Args>(args)...));
+                               std::forward<F>(function), std::forward<Args>(args)...),
+                           std::move(options));
+    }
+
+    template <class F, class... Args>
+        requires detail::CoroFunction<std::decay_t<F>&, std::unwrap_ref_decay_t<Args>...>
+    auto create_task(F&& function, Args&&... args) {
+        return create_task(TaskOptions{}, std::forward<F>(function), std::forward<Args>(args)...);
     }
 
     /// The same for an operation of this library: create_task(queue.get()).

@@ -185,4 +185,9 @@ auto wait(std::initializer_list<Handle> tasks, WaitOptions options = {}) {
     return detail::Wait<Handle>(detail::distinct_handles<Handle>(tasks), options);
 }
 
+/// The same for tasks of several types: wait({poll, stop}).
+inline auto wait(std::initializer_list<AnyTask> tasks, WaitOptions options = {}) {
+    return detail::Wait<AnyTask>(detail::distinct_handles<AnyTask>(tasks), options);
+}
+
 } // namespace muster

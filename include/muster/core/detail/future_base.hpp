@@ -100,6 +100,9 @@ private:
     std::unique_ptr<std::string> cancel_message_;
 };
 
+/// Throws InvalidStateError: somebody uses a handle that refers to nothing.
+[[noreturn]] void throw_empty_handle();
+
 /// Counting handle of a FutureBase or of one of its kinds.
 template <class T>
 class Ref {
