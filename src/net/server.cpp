@@ -63,21 +63,11 @@ public:
         if (std::exchange(serving_, true)) {
             return;
         }
-        for (const auto& listener : listeners_) {
-            listener->start(
-                [self = weak_from_this()](AnySocket socket) {
-                    if (const auto state = self.lock()) {
-                        state->accepted(std::move(socket));
-                    }
-                },
-                [self = weak_from_this()](const std::string& why) {
-                    const auto state = self.lock();
-                    if (EventLoop* loop = state ? state->loop() : nullptr) {
-                        ExceptionContext context;
-                        context.message = why;
-                        loop->call_exception_handler(context);
-                    }
-                });
+        try {
+            listen();
+        } catch (...) {
+            close(); // those that listen by now would go on without a server
+            throw;
         }
     }
 
@@ -141,6 +131,25 @@ private:
         }
     }
 
+    void listen() {
+        for (const auto& listener : listeners_) {
+            listener->start(
+                [self = weak_from_this()](AnySocket socket) {
+                    if (const auto state = self.lock()) {
+                        state->accepted(std::move(socket));
+                    }
+                },
+                [self = weak_from_this()](const std::string& why) {
+                    const auto state = self.lock();
+                    if (EventLoop* loop = state ? state->loop() : nullptr) {
+                        ExceptionContext context;
+                        context.message = why;
+                        loop->call_exception_handler(context);
+                    }
+                });
+        }
+    }
+
     /// Null once it is gone.
     [[nodiscard]] EventLoop* loop() const noexcept {
         LoopCore* core = loop_.state()->loop();
@@ -197,6 +206,8 @@ private:
         try {
             co_await self->handler_(std::move(stream));
         } catch (const CancelledError&) {
+            throw;
+        } catch (const KeyboardInterrupt&) { // ends the loop, not the client
             throw;
         } catch (...) { // a client's trouble must not end the server
             report("Unhandled exception in a server's handler", *client);

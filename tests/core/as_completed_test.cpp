@@ -206,3 +206,23 @@ CO_TEST_CASE("as_completed: an element is awaited once") {
     }
     CHECK(refused);
 }
+
+CO_TEST_CASE("as_completed: what was moved from is refused") {
+    const std::vector<Task<int>> tasks{create_task(after(1s, 1)), create_task(after(2s, 2))};
+    auto completed = as_completed(tasks);
+    auto next = *completed.begin();
+    auto owner = std::move(next);
+    auto all = std::move(completed);
+    const auto await_again = [&]() -> Coro<> { co_await next; }; // NOLINT(bugprone-use-after-move)
+    const auto ask_again = [&]() -> Coro<> { co_await completed.next(); }; // NOLINT: the same
+    const Task<> element = create_task(await_again);
+    const Task<> range = create_task(ask_again);
+    co_await turns();
+    const std::string refused = "cannot await what as_completed() gave after it was moved from";
+    CHECK(outcome(element) == refused);
+    CHECK(outcome(range) == refused);
+    const int first = co_await owner;
+    CHECK(first == 1);
+    const auto second = co_await all.next();
+    CHECK(second.has_value());
+}

@@ -158,6 +158,12 @@ CO_TEST_CASE("a generator that yields while it is being closed is refused") {
     CHECK(error.find("ignored GeneratorExit") != std::string::npos);
 }
 
+CO_TEST_CASE("two values of a generator may be asked for in one expression") {
+    auto numbers = count_to(2);
+    const int difference = *co_await numbers.next() - *co_await numbers.next();
+    CHECK(difference == -1);
+}
+
 CO_TEST_CASE("two tasks cannot wait for the next value of one generator") {
     auto numbers = count_to(2);
     const auto ask = [&]() -> Coro<> { static_cast<void>(co_await numbers.next()); };

@@ -142,6 +142,19 @@ CO_TEST_CASE("what a handler throws is reported, and concerns nobody else") {
     CHECK(holds(reports.texts()[0], "what a line"));
 }
 
+TEST_CASE("a KeyboardInterrupt in a handler ends the loop") {
+    const auto interrupt = [](Stream) -> Coro<void> {
+        throw KeyboardInterrupt();
+        co_return;
+    };
+    const auto main = [&]() -> Coro<void> {
+        Server server = co_await start_server(interrupt, here, 0);
+        Stream stream = co_await open_connection(here, server.port());
+        co_await server.serve_forever();
+    };
+    CHECK_THROWS_AS(run(main()), KeyboardInterrupt);
+}
+
 CO_TEST_CASE("a closed server refuses, keeps its clients, and wait_closed waits for them") {
     Server server = co_await start_server(echo, here, 0);
     const std::uint16_t port = server.port();
@@ -271,6 +284,29 @@ CO_TEST_CASE("a server may be told to serve later") {
     server.start_serving(); // harmless
     const std::string answer = co_await ask(server.port(), "x\n");
     CHECK(answer == "x\n");
+}
+
+CO_TEST_CASE("a server that cannot listen on one of its addresses is closed") {
+    ServerOptions later;
+    later.start_serving = false;
+    Server other = co_await start_server(echo, "127.0.0.2", 0, later);
+    const std::uint16_t port = other.port();
+    std::vector<std::string> hosts;
+    hosts.push_back(here);
+    hosts.emplace_back("127.0.0.2");
+    Server both = co_await start_server(echo, hosts, port, later);
+    other.start_serving();
+    CHECK_THROWS_AS(both.start_serving(), ListenError);
+    CHECK_FALSE(both.is_serving());
+    CHECK(both.sockets().empty());
+    bool refused = false;
+    try {
+        static_cast<void>(co_await open_connection(here, port));
+    } catch (const ConnectError&) {
+        refused = true;
+    }
+    CHECK(refused);
+    co_await both.wait_closed();
 }
 
 CO_TEST_CASE("a server that is dropped or assigned to listens no more") {

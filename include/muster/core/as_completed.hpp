@@ -4,6 +4,7 @@
 #include <muster/core/detail/future_wait.hpp>
 #include <muster/core/detail/task_base.hpp>
 #include <muster/core/detail/timer_queue.hpp>
+#include <muster/core/error.hpp>
 #include <muster/core/task.hpp>
 #include <muster/core/wait.hpp>
 
@@ -106,11 +107,10 @@ struct CompletedHandles {
 template <class Handle, bool Value>
 class CompletedAwaiter final : public Completions::Wait {
 public:
-    explicit CompletedAwaiter(std::shared_ptr<CompletedHandles<Handle>> shared) noexcept
-        : Wait(std::shared_ptr<Completions>(shared, &shared->completions)),
-          shared_(std::move(shared)) {}
+    explicit CompletedAwaiter(std::shared_ptr<CompletedHandles<Handle>> shared)
+        : Wait(completions_of(shared)), shared_(std::move(shared)) {}
 
-    [[nodiscard]] bool await_ready() const noexcept { return shared_ == nullptr || ready(); }
+    [[nodiscard]] bool await_ready() const noexcept { return ready(); }
 
     template <std::derived_from<PromiseBase> P>
     void await_suspend(std::coroutine_handle<P> handle) {
@@ -129,6 +129,14 @@ public:
     }
 
 private:
+    static std::shared_ptr<Completions>
+    completions_of(const std::shared_ptr<CompletedHandles<Handle>>& shared) {
+        if (shared == nullptr) {
+            throw RuntimeError("cannot await what as_completed() gave after it was moved from");
+        }
+        return {shared, &shared->completions};
+    }
+
     Handle take() { return std::move(shared_->handles[end()]); }
 
     std::shared_ptr<CompletedHandles<Handle>> shared_;
@@ -226,7 +234,7 @@ private:
     struct NextHandle {
         Shared shared;
 
-        detail::CompletedAwaiter<Handle, false> operator co_await() const noexcept {
+        detail::CompletedAwaiter<Handle, false> operator co_await() const {
             return detail::CompletedAwaiter<Handle, false>(shared);
         }
     };

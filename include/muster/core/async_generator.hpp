@@ -148,9 +148,10 @@ public:
     }
 
     std::optional<T> await_resume() {
-        if (!begun_) {
+        if (!std::exchange(begun_, false)) {
             return std::nullopt; // it has ended before
         }
+        state_->running = false; // now: this awaiter may live on, beside the next one's
         auto& promise = static_cast<GeneratorPromise<T>&>(*state_->promise);
         std::optional<T> item = promise.take_item();
         if (item) {

@@ -74,7 +74,8 @@ public:
     /// The port it listens on, the one that was found for port 0; 0 once closed and for Unix.
     [[nodiscard]] std::uint16_t port() const;
 
-    /// Begins to accept clients, if it does not yet. Throws RuntimeError once closed.
+    /// Begins to accept clients, if it does not yet. Throws ListenError when another program has
+    /// come first, and the server is closed then; RuntimeError once closed.
     void start_serving();
 
     [[nodiscard]] bool is_serving() const noexcept;
