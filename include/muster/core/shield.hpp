@@ -99,8 +99,8 @@ inline constexpr bool is_handle<Future<T>> = true;
 template <bool Shared, class Handle>
 auto make_shield(const Handle& handle) {
     static_cast<void>(handle.done()); // throws for an empty handle
-    using State = std::remove_cvref_t<decltype(*handle.state())>;
-    return Shield<typename Handle::value_type, State, Shared>(handle.state());
+    using Inner = std::remove_cvref_t<decltype(*handle.state())>;
+    return Shield<typename Handle::value_type, Inner, Shared>(handle.state());
 }
 
 } // namespace detail
