@@ -117,6 +117,35 @@ TEST_CASE("abandoned on cancel, the caller goes on at once and the thread to its
     run(main());
 }
 
+TEST_CASE("to_thread: abandoned calls are borrowers of their own, though their frames are gone") {
+    auto released = std::make_shared<std::latch>(1);
+    CapacityLimiter limiter(2);
+    const auto main = [&]() -> Coro<> {
+        const auto abandoned = [&](std::shared_ptr<std::latch> begun) -> Coro<> {
+            co_await to_thread(ToThread{.limiter = &limiter, .abandon_on_cancel = true},
+                               [begun, released] {
+                                   begun->count_down();
+                                   released->wait();
+                               });
+        };
+        for (std::size_t calls = 1; calls <= 2; ++calls) {
+            auto begun = std::make_shared<std::latch>(1);
+            const Task<> task = create_task(abandoned, begun);
+            co_await turns();
+            REQUIRE_FALSE(task.done());
+            begun->wait();
+            task.cancel();
+            co_await wait({task});
+            CHECK(outcome(task) == "cancelled");
+            CHECK(limiter.borrowed_tokens() == calls);
+        }
+        released->count_down();
+        co_await limiter.acquire(); // comes when a thread gives its token back
+        limiter.release();
+    };
+    run(main());
+}
+
 TEST_CASE("to_thread: cancelled while it waits for a token, the function never runs") {
     CapacityLimiter limiter(1);
     std::atomic<bool> ran = false;

@@ -85,13 +85,13 @@ private:
     Future<T> target_;
 };
 
-/// Gives a token back when the thread that was abandoned has ended, on the loop's thread.
+/// Borrows a limiter's token for a call. When the call is abandoned, this goes with it, so that its
+/// address stands for no later call, and gives the token back once the thread has ended.
 class TokenHop final : public ThreadHop {
 public:
-    TokenHop(LoopCore& core, CapacityLimiter::Guard token)
-        : ThreadHop(core), token_(std::move(token)) {
-        core.add_external(*this);
-    }
+    explicit TokenHop(LoopCore& core) : ThreadHop(core) {}
+
+    void keep(CapacityLimiter::Guard token) noexcept { token_ = std::move(token); }
 
 private:
     void deliver() noexcept override { token_.release(); }
@@ -141,21 +141,22 @@ template <class F, class... Args>
 auto run_to_thread(ToThread options, F function, Args... args)
     -> Coro<concurrent::detail::CallResult<ThreadCall<F, Args...>>> {
     using T = concurrent::detail::CallResult<ThreadCall<F, Args...>>;
-    CapacityLimiter::Guard token;
+    EventLoop& loop = get_running_loop();
+    std::shared_ptr<TokenHop> token;
     if (options.limiter != nullptr) {
-        token = co_await options.limiter->guard_on_behalf_of(&token);
+        token = std::make_shared<TokenHop>(loop.core());
+        token->keep(co_await options.limiter->guard_on_behalf_of(token.get()));
     }
     std::stop_source stop;
-    EventLoop& loop = get_running_loop();
     concurrent::Future<T> source = loop.default_executor().submit(
         ThreadCall<F, Args...>(stop.get_token(), std::move(function), std::move(args)...));
     if (!options.abandon_on_cancel) {
         co_return co_await ThreadAwaiter<T>(std::move(source), std::move(stop));
     }
-    if (token) {
-        auto hop = std::make_shared<TokenHop>(loop.core(), std::move(token));
+    if (token != nullptr) {
+        loop.core().add_external(*token);
         source.add_done_callback(
-            [hop = std::move(hop)]() mutable { ThreadHop::arrive(std::move(hop)); });
+            [token = std::move(token)]() mutable { ThreadHop::arrive(std::move(token)); });
     }
     try {
         co_return co_await wrap_future(std::move(source));
