@@ -44,6 +44,9 @@ struct GatherNode {
 
 bool GatherWait::begin(PromiseBase& leaf, std::span<GatherChild> children) {
     for (const GatherChild& child : children) {
+        if (child.future == nullptr) {
+            throw_empty_handle();
+        }
         check_same_loop(*leaf.task, *child.future);
     }
     children_ = children;
