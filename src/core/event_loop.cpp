@@ -3,11 +3,11 @@
 
 #include <muster/core/call_graph.hpp>
 #include <muster/core/event_loop.hpp>
-#include <muster/core/gather.hpp>
 #include <muster/core/run_in_executor.hpp>
 #include <muster/core/task.hpp>
 #include <muster/core/thread_pool.hpp>
 #include <muster/core/timeout.hpp>
+#include <muster/core/wait.hpp>
 
 #include <csignal>
 #include <cstdio>
@@ -205,7 +205,7 @@ Coro<void> EventLoop::shutdown() {
         for (const AnyTask& task : others) {
             task.cancel();
         }
-        co_await detail::join_all(others);
+        co_await wait(others);
         for (const AnyTask& task : others) {
             if (task.state()->state() == detail::State::failed && !task.state()->retrieved()) {
                 ExceptionContext context;

@@ -314,9 +314,6 @@ constexpr void check_gatherable() {
                   "gather() takes awaitables: Coro, Task, Future, ...");
 }
 
-/// Waits until all `tasks` are done, whatever they end with.
-Coro<void> join_all(std::vector<AnyTask> tasks);
-
 } // namespace detail
 
 /// Runs awaitables concurrently; the results in argument order, as a std::tuple in which void is

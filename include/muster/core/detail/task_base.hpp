@@ -123,7 +123,8 @@ public:
     /// Keeps a cancellation for the next suspension: this wait had a result which must not be lost.
     void latch_cancel(const std::string& message) noexcept;
 
-    /// Throws CancelledError with the message of the latest request.
+    /// Throws CancelledError: with the message that ended the wait, else that of the latest
+    /// request.
     [[noreturn]] void throw_cancelled() const;
 
     /// Goes on with `next`: directly, or, once in a while, through the task's own loop, so that a
