@@ -60,7 +60,6 @@ private:
     }
 
     void settle(GatherChild& child) noexcept;
-    void wake_if_complete() noexcept;
 
     std::span<GatherChild> children_;
     TaskBase* task_ = nullptr;

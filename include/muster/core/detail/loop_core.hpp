@@ -149,8 +149,6 @@ public:
     /// Stops at the end of the present turn.
     void request_stop() noexcept;
 
-    [[nodiscard]] bool stopping() const noexcept { return stopping_; }
-
     void clear_stop() noexcept { stopping_ = false; }
 
     /// A task or callback has thrown KeyboardInterrupt: the loop stops, and who runs it gets the
@@ -165,17 +163,12 @@ public:
     /// in the midst of a turn.
     void stop_after(std::uint64_t steps) noexcept { steps_left_ = steps; }
 
-    /// How many are left of them.
-    [[nodiscard]] std::uint64_t steps_left() const noexcept { return steps_left_; }
-
     /// A future or finished task learns when the loop goes.
     void add_future(FutureBase& future) noexcept { futures_.push_back(future); }
 
     /// The loop owns a task from here to its end.
     void add_task(TaskBase& task) noexcept;
     void remove_task(TaskBase& task) noexcept;
-
-    [[nodiscard]] std::size_t task_count() const noexcept { return task_count_; }
 
     /// Unfinished tasks, oldest first.
     [[nodiscard]] const List<FutureBase>& tasks() const noexcept { return tasks_; }
