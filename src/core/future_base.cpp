@@ -65,11 +65,11 @@ void FutureBase::drop_waiters() noexcept {
 }
 
 std::exception_ptr FutureBase::error() const {
-    if (state_ == State::cancelled && !error_) {
-        return std::make_exception_ptr(cancel_message_ ? CancelledError(*cancel_message_)
-                                                       : CancelledError());
+    if (state_ != State::cancelled || error_) {
+        return error_;
     }
-    return error_;
+    return std::make_exception_ptr(cancel_message_ ? CancelledError(*cancel_message_)
+                                                   : CancelledError());
 }
 
 void FutureBase::rethrow() {
@@ -77,15 +77,11 @@ void FutureBase::rethrow() {
     if (error_) {
         std::rethrow_exception(error_);
     }
-    throw cancel_message_ ? CancelledError(*cancel_message_) : CancelledError();
+    throw_cancelled_error();
 }
 
-void FutureBase::finish_cancelled(std::exception_ptr error, const std::string& message) noexcept {
-    error_ = std::move(error);
-    if (!message.empty()) {
-        cancel_message_ = std::make_unique<std::string>(message);
-    }
-    finish(State::cancelled);
+void FutureBase::throw_cancelled_error() const {
+    throw cancel_message_ ? CancelledError(*cancel_message_) : CancelledError();
 }
 
 void FutureBase::orphan() noexcept {

@@ -311,7 +311,6 @@ void LoopCore::accept_inbox() noexcept {
 }
 
 void LoopCore::add_task(TaskBase& task) noexcept {
-    static_cast<Link&>(static_cast<FutureBase&>(task)).unlink();
     tasks_.push_back(task);
     task.retain();
     if (++task_count_ == 1) {
@@ -323,11 +322,15 @@ void LoopCore::add_task(TaskBase& task) noexcept {
 }
 
 void LoopCore::remove_task(TaskBase& task) noexcept {
-    FutureBase& future = task;
-    static_cast<Link&>(future).unlink();
-    futures_.push_back(future);
+    static_cast<Link&>(static_cast<FutureBase&>(task)).unlink();
     if (--task_count_ == 0) {
         driver_.hold_work(false);
+    }
+}
+
+void LoopCore::let_go(TaskBase& task) noexcept {
+    if (!task.last_reference()) {
+        futures_.push_back(task);
     }
     task.release();
 }
@@ -399,6 +402,7 @@ void LoopCore::close() noexcept {
         const Ref<TaskBase> keep(&task);
         task.destroy_frames();
         remove_task(task);
+        let_go(task);
     }
     const auto drop_all = [](NodeList& nodes) {
         while (!nodes.empty()) {

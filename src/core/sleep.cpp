@@ -3,16 +3,14 @@
 namespace muster::detail {
 
 void SleepAwaiter::begin(PromiseBase& leaf) {
-    TaskBase& task = *leaf.task;
-    LoopCore& core = *task.loop();
-    task_ = &task;
-    if (absolute_ ? until_ <= core.now() : delay_ <= Clock::duration::zero()) {
-        fired_ = true;
-        task.yield(leaf);
+    LoopCore& core = *task_->loop();
+    const Clock::time_point now = core.now();
+    if (absolute_ && when() <= now) {
+        yield(leaf);
         return;
     }
-    core.add_timer(*this, absolute_ ? until_ : deadline_after(core.now(), delay_));
-    task.suspend(leaf, *this);
+    core.add_timer(*this, absolute_ ? when() : deadline_after(now, when().time_since_epoch()));
+    task_->suspend(leaf, *this);
 }
 
 bool SleepAwaiter::cancel(const std::string&) noexcept {

@@ -3,7 +3,7 @@
 namespace muster::detail {
 
 TaskBase::TaskBase(LoopCore& loop, PromiseBase& root, ContextRef context) noexcept
-    : FutureBase(loop),
+    : FutureBase(loop, FutureBase::Task()),
       Node(&TaskBase::on_node),
       context_(std::move(context)),
       root_(root.self),
@@ -28,14 +28,18 @@ bool TaskBase::cancel(const std::string& message) noexcept {
         return loop()->cancelled_twice(*this);
     }
     ++cancel_requests_;
-    set_cancel_message(message);
+    // What a wait was cancelled with first is what it throws.
+    if (!wait_cancelled_) {
+        set_cancel_message(message);
+    }
     loop()->cancel_wait_of(*this);
     return true;
 }
 
 void TaskBase::cancel_wait() noexcept {
     static const std::string none;
-    if (waiter_ != nullptr && waiter_->cancel(cancel_message_ ? *cancel_message_ : none)) {
+    const std::string* message = cancel_message();
+    if (waiter_ != nullptr && waiter_->cancel(message != nullptr ? *message : none)) {
         must_cancel_ = false;
         wait_cancelled_ = true;
     } else {
@@ -55,22 +59,11 @@ void TaskBase::start(bool eager) {
     }
 }
 
-void TaskBase::set_cancel_message(const std::string& message) noexcept {
-    // What a wait was cancelled with first is what it throws.
-    if (!wait_cancelled_) {
-        cancel_message_ = message.empty() ? nullptr : std::make_unique<std::string>(message);
-    }
-}
-
 void TaskBase::latch_cancel(const std::string& message) noexcept {
     must_cancel_ = true;
     if (!message.empty()) {
-        cancel_message_ = std::make_unique<std::string>(message);
+        set_cancel_message(message);
     }
-}
-
-void TaskBase::throw_cancelled() const {
-    throw cancel_message_ ? CancelledError(*cancel_message_) : CancelledError();
 }
 
 std::string TaskBase::name() const { return name_ ? *name_ : "Task-" + std::to_string(number_); }
@@ -130,7 +123,7 @@ void TaskBase::step() noexcept {
     } while (next_);
     core.current_task = outer;
     if (root_ended_) {
-        collect();
+        collect(*std::exchange(leaf_, nullptr));
     }
 }
 
@@ -140,14 +133,14 @@ void TaskBase::finish_ended(State state, const std::exception_ptr& error) noexce
     if (root_) {
         std::exchange(root_, nullptr).destroy();
     }
-    const Ref<TaskBase> keep(this);
-    loop()->remove_task(*this);
+    LoopCore& core = *loop();
+    core.remove_task(*this);
     switch (state) {
     case State::cancelled:
-        finish_cancelled(error, cancel_message_ ? *cancel_message_ : std::string());
+        finish_cancelled(error);
         break;
     case State::failed:
-        if (is_keyboard_interrupt(error) && loop()->interrupt(error)) {
+        if (is_keyboard_interrupt(error) && core.interrupt(error)) {
             mark_retrieved();
         }
         finish_error(error);
@@ -155,9 +148,10 @@ void TaskBase::finish_ended(State state, const std::exception_ptr& error) noexce
     default:
         finish_value();
     }
-    if (keep->loop()->task_hook) [[unlikely]] {
-        keep->loop()->call_task_hook(*this, TaskEvent::done);
+    if (core.task_hook) [[unlikely]] {
+        core.call_task_hook(*this, TaskEvent::done);
     }
+    core.let_go(*this);
 }
 
 } // namespace muster::detail

@@ -12,33 +12,7 @@ constexpr std::size_t arity = 4;
 
 TimerQueue::~TimerQueue() { clear(); }
 
-void TimerQueue::add(TimerNode& timer, Clock::time_point when) {
-    remove(timer);
-    // Room in the heap is made here, where throwing is possible.
-    if (heap_.capacity() <= size()) {
-        heap_.reserve(std::max<std::size_t>(64, 2 * size() + 1));
-    }
-    timer.when_ = when;
-    timer.sequence_ = next_sequence_++;
-    timer.position_ = TimerNode::fresh;
-    fresh_.push_back(timer);
-    ++fresh_count_;
-    fresh_minimum_ = std::min(fresh_minimum_, when);
-}
-
-void TimerQueue::remove(TimerNode& timer) noexcept {
-    if (timer.position_ == TimerNode::not_set) {
-        timer.unlink(); // it may be due: in the ready list
-    } else if (timer.position_ == TimerNode::fresh) {
-        timer.position_ = TimerNode::not_set;
-        timer.unlink();
-        if (--fresh_count_ == 0) {
-            fresh_minimum_ = Clock::time_point::max();
-        }
-    } else {
-        erase(timer.position_);
-    }
-}
+void TimerQueue::make_room() { heap_.reserve(std::max<std::size_t>(64, 2 * size() + 1)); }
 
 Clock::time_point TimerQueue::next_deadline() noexcept {
     sort_fresh();
@@ -69,7 +43,7 @@ void TimerQueue::clear() noexcept {
 void TimerQueue::sort_fresh() noexcept {
     while (!fresh_.empty()) {
         auto& timer = static_cast<TimerNode&>(fresh_.pop_front());
-        const Entry entry{timer.when_, timer.sequence_, &timer};
+        const Entry entry{timer.when_, next_sequence_++, &timer}; // in the order they were set
         heap_.push_back(entry); // within the capacity reserved by add()
         sift_up(heap_.size() - 1, entry);
     }
@@ -79,7 +53,7 @@ void TimerQueue::sort_fresh() noexcept {
 
 void TimerQueue::place(std::size_t position, const Entry& entry) noexcept {
     heap_[position] = entry;
-    entry.timer->position_ = position;
+    entry.timer->position_ = static_cast<std::uint32_t>(position);
 }
 
 void TimerQueue::sift_up(std::size_t position, const Entry& entry) noexcept {

@@ -32,7 +32,7 @@ struct FinalAwaiter {
         if (promise.parent != nullptr) {
             return promise.task->transfer(promise.parent->self);
         }
-        promise.task->root_ended();
+        promise.task->root_ended(promise);
         return std::noop_coroutine();
     }
 

@@ -16,17 +16,15 @@ namespace detail {
 /// Waits for a point in time, or for one turn.
 class SleepAwaiter final : public Waiter, public TimerNode {
 public:
-    explicit SleepAwaiter(Clock::duration delay) noexcept
-        : TimerNode(&SleepAwaiter::on_node), delay_(delay) {}
-
-    explicit SleepAwaiter(Clock::time_point until) noexcept
-        : TimerNode(&SleepAwaiter::on_node), until_(until), absolute_(true) {}
+    /// `when`: the point in time if `absolute`, else how long after the await.
+    SleepAwaiter(Clock::duration when, bool absolute) noexcept
+        : TimerNode(&SleepAwaiter::on_node, Clock::time_point(when)), absolute_(absolute) {}
 
     SleepAwaiter(const SleepAwaiter&) = delete;
     SleepAwaiter& operator=(const SleepAwaiter&) = delete;
 
     ~SleepAwaiter() {
-        if (task_ != nullptr && task_->loop() != nullptr) {
+        if (active()) [[unlikely]] {
             task_->loop()->remove_timer(*this);
         }
     }
@@ -35,7 +33,13 @@ public:
 
     template <std::derived_from<PromiseBase> P>
     void await_suspend(std::coroutine_handle<P> handle) {
-        begin(handle.promise());
+        PromiseBase& leaf = handle.promise();
+        task_ = leaf.task;
+        if (!absolute_ && when().time_since_epoch() <= Clock::duration::zero()) {
+            yield(leaf);
+        } else {
+            begin(leaf);
+        }
     }
 
     void await_resume() {
@@ -51,30 +55,32 @@ public:
 
 private:
     static TaskBase* on_node(Node& node, NodeEvent event) noexcept;
+
+    void yield(PromiseBase& leaf) noexcept {
+        fired_ = true;
+        task_->yield(leaf);
+    }
+
     void begin(PromiseBase& leaf);
 
-    TaskBase* task_ = nullptr;
-    Clock::duration delay_{};
-    Clock::time_point until_{};
-    bool absolute_ = false;
+    bool absolute_;
     bool fired_ = false;
     bool cancelled_ = false;
+    TaskBase* task_ = nullptr;
 };
 
 /// What async_sleep() gives: movable, so that gather() and wait_for() can take it. Awaited once.
 class [[nodiscard("a sleep does nothing until it is awaited")]] Sleep {
 public:
-    explicit Sleep(Clock::duration delay) noexcept : delay_(delay) {}
+    explicit Sleep(Clock::duration delay) noexcept : when_(delay) {}
 
-    explicit Sleep(Clock::time_point until) noexcept : until_(until), absolute_(true) {}
+    explicit Sleep(Clock::time_point until) noexcept
+        : when_(until.time_since_epoch()), absolute_(true) {}
 
-    SleepAwaiter operator co_await() && noexcept {
-        return absolute_ ? SleepAwaiter(until_) : SleepAwaiter(delay_);
-    }
+    SleepAwaiter operator co_await() && noexcept { return {when_, absolute_}; }
 
 private:
-    Clock::duration delay_{};
-    Clock::time_point until_{};
+    Clock::duration when_;
     bool absolute_ = false;
 };
 

@@ -33,11 +33,11 @@ class TaskState final : public WithValue<T, TaskBase> {
 
 public:
     TaskState(LoopCore& loop, CoroPromise<T>& root, ContextRef context) noexcept
-        : Base(loop, root, std::move(context)), promise_(&root) {}
+        : Base(loop, root, std::move(context)) {}
 
 private:
-    void collect() noexcept override {
-        ResultSlot<T>& ended = promise_->slot();
+    void collect(PromiseBase& root) noexcept override {
+        ResultSlot<T>& ended = static_cast<CoroPromise<T>&>(root).slot();
         if (ended.state() != State::value) {
             const std::exception_ptr error = ended.error();
             this->finish_ended(ended.state(), error);
@@ -48,8 +48,6 @@ private:
             this->finish_ended(State::value, nullptr);
         }
     }
-
-    CoroPromise<T>* promise_;
 };
 
 template <class T>

@@ -75,13 +75,33 @@ public:
     }
 
     /// `error` is the CancelledError that ended it; null when it was cancelled from outside.
-    void finish_cancelled(std::exception_ptr error, const std::string& message) noexcept;
+    void finish_cancelled(std::exception_ptr error) noexcept {
+        error_ = std::move(error);
+        finish(State::cancelled);
+    }
 
     /// The loop is going away: done, and nobody is told.
     void orphan() noexcept;
 
 protected:
+    /// For a task, which its loop keeps elsewhere than other futures.
+    struct Task {};
+
+    FutureBase(LoopCore& loop, Task) noexcept : loop_(&loop) {}
+
     virtual ~FutureBase();
+
+    /// With what message it is cancelled.
+    void set_cancel_message(const std::string& message) noexcept {
+        cancel_message_ = message.empty() ? nullptr : std::make_unique<std::string>(message);
+    }
+
+    [[nodiscard]] const std::string* cancel_message() const noexcept {
+        return cancel_message_.get();
+    }
+
+    /// Throws the CancelledError that the message belongs to.
+    [[noreturn]] void throw_cancelled_error() const;
 
     /// "Task" or "Future", for the never-retrieved report.
     virtual const char* kind() const noexcept = 0;
@@ -152,10 +172,17 @@ class WithValue : public Base {
 public:
     using Base::Base;
 
-    [[nodiscard]] ResultSlot<T>& slot() noexcept { return slot_; }
+    [[nodiscard]] ValuePlace<T>& slot() noexcept { return slot_; }
+
+protected:
+    ~WithValue() override {
+        if (this->state() == State::value) {
+            slot_.destroy();
+        }
+    }
 
 private:
-    ResultSlot<T> slot_;
+    [[no_unique_address]] ValuePlace<T> slot_;
 };
 
 /// The state of a Future<T>.
@@ -168,11 +195,14 @@ public:
             mark_retrieved(); // as in asyncio: who cancels it does not mind what it ended with
             return false;
         }
-        finish_cancelled(nullptr, message);
+        set_cancel_message(message);
+        finish_cancelled(nullptr);
         return true;
     }
 
 protected:
+    ~PlainFuture() override = default;
+
     const char* kind() const noexcept override { return "Future"; }
 };
 

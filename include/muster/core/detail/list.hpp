@@ -19,7 +19,7 @@ public:
         if (next_ != nullptr) {
             prev_->next_ = next_;
             next_->prev_ = prev_;
-            prev_ = next_ = nullptr;
+            next_ = nullptr;
         }
     }
 
@@ -27,7 +27,7 @@ private:
     template <class T>
     friend class List;
 
-    Link* prev_ = nullptr;
+    Link* prev_ = nullptr; // of value only while there is a next one
     Link* next_ = nullptr;
 };
 
@@ -42,7 +42,7 @@ public:
 
     ~List() {
         clear();
-        head_.prev_ = head_.next_ = nullptr;
+        head_.next_ = nullptr;
     }
 
     [[nodiscard]] bool empty() const noexcept { return head_.next_ == &head_; }
@@ -56,9 +56,11 @@ public:
     void push_front(T& item) noexcept { insert(*head_.next_, item); }
 
     T& pop_front() noexcept {
-        T& item = front();
-        static_cast<Link&>(item).unlink();
-        return item;
+        Link* item = head_.next_;
+        head_.next_ = item->next_;
+        item->next_->prev_ = &head_;
+        item->next_ = nullptr;
+        return static_cast<T&>(*item);
     }
 
     /// Moves everything in `other` behind this list's own.

@@ -166,9 +166,14 @@ public:
     /// A future or finished task learns when the loop goes.
     void add_future(FutureBase& future) noexcept { futures_.push_back(future); }
 
-    /// The loop owns a task from here to its end.
+    /// The loop owns a task from here on.
     void add_task(TaskBase& task) noexcept;
+
+    /// A task ends: it is no longer among the unfinished ones.
     void remove_task(TaskBase& task) noexcept;
+
+    /// It has ended: the loop gives it up.
+    void let_go(TaskBase& task) noexcept;
 
     /// Unfinished tasks, oldest first.
     [[nodiscard]] const List<FutureBase>& tasks() const noexcept { return tasks_; }

@@ -27,6 +27,41 @@ using Stored = std::conditional_t<
     std::is_void_v<T>, std::monostate,
     std::conditional_t<std::is_reference_v<T>, std::add_pointer_t<T>, std::remove_cv_t<T>>>;
 
+/// A place for one value. Whether it is there, the owner knows, who destroys it then.
+template <class T>
+class ValuePlace {
+public:
+    ValuePlace() noexcept {}
+
+    ValuePlace(const ValuePlace&) = delete;
+    ValuePlace& operator=(const ValuePlace&) = delete;
+
+    ~ValuePlace() {} // NOLINT(modernize-use-equals-default): of a union
+
+    template <class... Args>
+    void emplace(Args&&... args) {
+        ::new (static_cast<void*>(std::addressof(value_))) Stored<T>(std::forward<Args>(args)...);
+    }
+
+    void destroy() noexcept { std::destroy_at(&value_); }
+
+    [[nodiscard]] Stored<T>& value() noexcept { return value_; }
+
+private:
+    union {
+        Stored<T> value_;
+    };
+};
+
+/// Nothing needs no place.
+template <>
+class ValuePlace<void> {
+public:
+    void emplace(std::monostate = {}) noexcept {}
+
+    void destroy() noexcept {}
+};
+
 /// A place for one value or one exception, empty at first.
 template <class T>
 class ResultSlot {

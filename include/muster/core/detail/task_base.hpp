@@ -125,7 +125,7 @@ public:
 
     /// Throws CancelledError: with the message that ended the wait, else that of the latest
     /// request.
-    [[noreturn]] void throw_cancelled() const;
+    [[noreturn]] void throw_cancelled() const { throw_cancelled_error(); }
 
     /// Goes on with `next`: directly, or, once in a while, through the task's own loop, so that a
     /// long run of awaits that complete at once needs no stack.
@@ -138,7 +138,10 @@ public:
     }
 
     /// The outermost coroutine has ended.
-    void root_ended() noexcept { root_ended_ = true; }
+    void root_ended(PromiseBase& root) noexcept {
+        leaf_ = &root;
+        root_ended_ = true;
+    }
 
     /// Whether a task that gives a value was cancelled in its very last step: no suspension is left
     /// that could deliver this, so it ends as cancelled.
@@ -168,21 +171,20 @@ protected:
 
     const char* kind() const noexcept override { return "Task"; }
 
-    /// Moves the result of the ended root coroutine here and reports it by a finish_*().
-    virtual void collect() noexcept = 0;
+    /// Moves the result of the root coroutine, which has ended, here and reports it by
+    /// finish_ended().
+    virtual void collect(PromiseBase& root) noexcept = 0;
 
     void finish_ended(State state, const std::exception_ptr& error) noexcept;
 
 private:
     friend class LoopCore;
 
-    static constexpr unsigned max_hops = 64;
-    static constexpr unsigned max_ready = 256;
+    static constexpr std::uint8_t max_hops = 64;
+    static constexpr std::uint16_t max_ready = 256;
 
     static TaskBase* on_node(Node& node, NodeEvent event) noexcept;
     void step() noexcept;
-    void set_cancel_message(const std::string& message) noexcept;
-
     /// Asks what this task waits on to end early; keeps the cancellation when that has ended.
     void cancel_wait() noexcept;
 
@@ -192,14 +194,13 @@ private:
     PromiseBase* leaf_; // null while it runs, and after
     Waiter* waiter_ = nullptr;
     std::unique_ptr<std::string> name_;
-    std::unique_ptr<std::string> cancel_message_;
     // While a cancellation is passed on, see LoopCore::cancel_wait_of.
     TaskBase* next_cancelled_ = nullptr;
     const TaskBase* cancelled_by_ = nullptr;
     std::uint64_t number_;
     unsigned cancel_requests_ = 0;
-    unsigned hops_ = max_hops;
-    unsigned ready_left_ = max_ready;
+    std::uint16_t ready_left_ = max_ready;
+    std::uint8_t hops_ = max_hops;
     bool must_cancel_ = false;
     bool cancelled_now_ = false;  // by the step that runs
     bool wait_cancelled_ = false; // the present wait, which has not resumed yet

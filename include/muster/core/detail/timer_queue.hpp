@@ -3,6 +3,7 @@
 #include <muster/core/clock.hpp>
 #include <muster/core/detail/list.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -13,19 +14,23 @@ namespace muster::detail {
 /// nothing.
 class TimerNode : public Node {
 public:
-    using Node::Node;
+    /// `when` is what when() tells until the timer is set.
+    explicit TimerNode(Function function, Clock::time_point when = {}) noexcept
+        : Node(function), when_(when) {}
 
     [[nodiscard]] Clock::time_point when() const noexcept { return when_; }
+
+    /// Whether it is set, or due and in the ready list.
+    [[nodiscard]] bool active() const noexcept { return linked() || position_ != not_set; }
 
 private:
     friend class TimerQueue;
 
-    static constexpr std::size_t not_set = static_cast<std::size_t>(-1);
-    static constexpr std::size_t fresh = static_cast<std::size_t>(-2);
+    static constexpr std::uint32_t not_set = static_cast<std::uint32_t>(-1);
+    static constexpr std::uint32_t fresh = static_cast<std::uint32_t>(-2);
 
-    Clock::time_point when_{};
-    std::uint64_t sequence_ = 0;
-    std::size_t position_ = not_set; // in the heap, or one of the two above
+    Clock::time_point when_;
+    std::uint32_t position_ = not_set; // in the heap, or one of the two above
 };
 
 /// Deadlines in order; equal ones in the order they were set.
@@ -41,10 +46,33 @@ public:
     ~TimerQueue();
 
     /// Throws std::bad_alloc; later steps never allocate.
-    void add(TimerNode& timer, Clock::time_point when);
+    void add(TimerNode& timer, Clock::time_point when) {
+        remove(timer);
+        // Room in the heap is made here, where throwing is possible.
+        if (heap_.capacity() <= size()) [[unlikely]] {
+            make_room();
+        }
+        timer.when_ = when;
+        timer.position_ = TimerNode::fresh;
+        fresh_.push_back(timer);
+        ++fresh_count_;
+        fresh_minimum_ = std::min(fresh_minimum_, when);
+    }
 
     /// Harmless when the timer isn't set. Takes it off the ready list too.
-    void remove(TimerNode& timer) noexcept;
+    void remove(TimerNode& timer) noexcept {
+        if (timer.position_ == TimerNode::not_set) {
+            timer.unlink(); // it may be due: in the ready list
+        } else if (timer.position_ == TimerNode::fresh) {
+            timer.position_ = TimerNode::not_set;
+            timer.unlink();
+            if (--fresh_count_ == 0) {
+                fresh_minimum_ = Clock::time_point::max();
+            }
+        } else {
+            erase(timer.position_);
+        }
+    }
 
     /// The earliest deadline, or the far end of time. Sorts what is new.
     [[nodiscard]] Clock::time_point next_deadline() noexcept;
@@ -76,6 +104,7 @@ private:
         return a.when != b.when ? a.when < b.when : a.sequence < b.sequence;
     }
 
+    void make_room();
     void sort_fresh() noexcept;
     void place(std::size_t position, const Entry& entry) noexcept;
     void sift_up(std::size_t position, const Entry& entry) noexcept;
