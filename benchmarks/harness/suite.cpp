@@ -175,13 +175,19 @@ nlohmann::json as_json(const Workload& workload,
     return {{"workload", workload.name}, {"unit", workload.unit}, {"contenders", contenders}};
 }
 
+/// A name that is given in full means that contender alone.
+bool wanted(const Workload& workload, const Contender& contender, const std::string& only) {
+    const bool in_full = std::any_of(workload.contenders.begin(), workload.contenders.end(),
+                                     [&](const Contender& one) { return one.name == only; });
+    return in_full ? contender.name == only : contender.name.find(only) != std::string_view::npos;
+}
+
 nlohmann::json compare(const Workload& workload, const Options& options) {
     fmt::print("\n{}: {}\n", workload.name, workload.description);
     std::map<std::string_view, std::vector<Sample>> samples;
     for (int run = 0; run < options.runs; ++run) {
         for (const Contender& contender : workload.contenders) {
-            if (options.only.empty() ||
-                contender.name.find(options.only) != std::string_view::npos) {
+            if (wanted(workload, contender, options.only)) {
                 samples[contender.name].push_back(
                     options.in_process ? run_here(workload, contender, options.scale)
                                        : run_apart(workload, contender, options.scale));
@@ -222,7 +228,8 @@ int run_suite(int argc, char** argv, const std::vector<Workload>& suite) {
         "Compares muster with the same work written on other foundations. Medians; `ratio` "
         "is a contender's time by muster's.");
     app.add_option("workload", options.filter, "Only workloads whose name contains this");
-    app.add_option("--only", options.only, "Only contenders whose name contains this");
+    app.add_option("--only", options.only,
+                   "Only the contender of this name, or those whose name contains it");
     app.add_option("--runs", options.runs, "Runs of each contender")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();

@@ -55,7 +55,7 @@ ContextRef& current_context() noexcept {
     return task != nullptr ? loop->current_task->context() : thread_context();
 }
 
-ContextRef snapshot_context() {
+ContextRef copy_current_context() {
     const ContextRef& context = current_context();
     if (!context || context->values == nullptr) {
         return {};
@@ -99,6 +99,7 @@ std::shared_ptr<const void> set_context_value(std::uint64_t variable,
         values->entries.push_back({variable, std::move(value)});
     }
     cell.values = std::move(values);
+    context_values_exist.store(true, std::memory_order_relaxed);
     return old;
 }
 

@@ -73,11 +73,7 @@ LoopCore::Running::~Running() {
     running_loop = previous_;
 }
 
-void LoopCore::check_open() const {
-    if (closed_) {
-        throw RuntimeError("Event loop is closed");
-    }
-}
+void LoopCore::throw_closed() { throw RuntimeError("Event loop is closed"); }
 
 void LoopCore::check_caller() const {
     if (process_ != ::getpid()) {

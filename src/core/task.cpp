@@ -2,6 +2,10 @@
 
 namespace muster {
 
+void detail::throw_no_coroutine() {
+    throw RuntimeError("create_task() was given a Coro that was moved from");
+}
+
 AnyTask current_task() noexcept {
     const detail::LoopCore* core = detail::LoopCore::current();
     return core != nullptr ? AnyTask(core->current_task) : AnyTask();

@@ -48,17 +48,6 @@ void TaskBase::cancel_wait() noexcept {
     }
 }
 
-void TaskBase::start(bool eager) {
-    loop()->add_task(*this);
-    // As in asyncio, an eager task starts with its loop if that does not run.
-    if (eager && loop()->running()) {
-        step();
-    } else {
-        loop()->accept_posted();
-        wake();
-    }
-}
-
 void TaskBase::latch_cancel(const std::string& message) noexcept {
     must_cancel_ = true;
     if (!message.empty()) {
@@ -92,30 +81,30 @@ void TaskBase::destroy_frames() noexcept {
     waiter_ = nullptr; // it lay in a frame: a destructor further up may still cancel this task
 }
 
-TaskBase* TaskBase::on_node(Node& node, NodeEvent event) noexcept {
-    if (event == NodeEvent::run) {
-        static_cast<TaskBase&>(node).step();
-    }
-    return nullptr;
+void TaskBase::cancelled_before_start() noexcept {
+    // As in asyncio: no statement of the body runs.
+    LoopCore& core = *loop();
+    TaskBase* const outer = std::exchange(core.current_task, this);
+    waiter_ = nullptr;
+    destroy_frames();
+    core.current_task = outer;
+    finish_ended(State::cancelled, nullptr);
 }
 
-void TaskBase::step() noexcept {
+inline void TaskBase::step() noexcept {
+    if (!started_) [[unlikely]] {
+        if (must_cancel_) {
+            cancelled_before_start();
+            return;
+        }
+        started_ = true;
+    }
     LoopCore& core = *loop();
     TaskBase* const outer = std::exchange(core.current_task, this);
     waiter_ = nullptr;
     cancelled_now_ = false;
     wait_cancelled_ = false;
     ready_left_ = max_ready;
-    if (!started_) [[unlikely]] {
-        if (must_cancel_) {
-            // As in asyncio: no statement of the body runs.
-            destroy_frames();
-            core.current_task = outer;
-            finish_ended(State::cancelled, nullptr);
-            return;
-        }
-        started_ = true;
-    }
     next_ = std::exchange(leaf_, nullptr)->self;
     do {
         hops_ = max_hops;
@@ -125,6 +114,24 @@ void TaskBase::step() noexcept {
     if (root_ended_) {
         collect(*std::exchange(leaf_, nullptr));
     }
+}
+
+void TaskBase::start(bool eager) {
+    loop()->add_task(*this);
+    // As in asyncio, an eager task starts with its loop if that does not run.
+    if (eager && loop()->running()) {
+        step();
+    } else {
+        loop()->accept_posted();
+        wake();
+    }
+}
+
+TaskBase* TaskBase::on_node(Node& node, NodeEvent event) noexcept {
+    if (event == NodeEvent::run) {
+        static_cast<TaskBase&>(node).step();
+    }
+    return nullptr;
 }
 
 void TaskBase::finish_ended(State state, const std::exception_ptr& error) noexcept {

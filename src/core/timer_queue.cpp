@@ -12,7 +12,10 @@ constexpr std::size_t arity = 4;
 
 TimerQueue::~TimerQueue() { clear(); }
 
-void TimerQueue::make_room() { heap_.reserve(std::max<std::size_t>(64, 2 * size() + 1)); }
+void TimerQueue::make_room() {
+    heap_.reserve(std::max<std::size_t>(64, 2 * size() + 1));
+    room_ = heap_.capacity() - size();
+}
 
 Clock::time_point TimerQueue::next_deadline() noexcept {
     sort_fresh();
@@ -37,6 +40,7 @@ void TimerQueue::clear() noexcept {
     for (const Entry& entry : heap_) {
         entry.timer->position_ = TimerNode::not_set;
     }
+    room_ += heap_.size();
     heap_.clear();
 }
 
@@ -94,6 +98,7 @@ void TimerQueue::erase(std::size_t position) noexcept {
     heap_[position].timer->position_ = TimerNode::not_set;
     const Entry last = heap_.back();
     heap_.pop_back();
+    ++room_;
     if (position == heap_.size()) {
         return;
     }

@@ -124,7 +124,7 @@ void never_awaited(const std::source_location& coroutine) noexcept;
 template <class T>
 class CoroAwaiter {
 public:
-    explicit CoroAwaiter(CoroPromise<T>* promise) noexcept : promise_(promise) {
+    explicit CoroAwaiter(CoroPromise<T>* promise) noexcept {
         if (promise != nullptr) {
             frame_ = promise->self;
         }
@@ -140,7 +140,7 @@ public:
     }
 
     [[nodiscard]] bool await_ready() const {
-        if (promise_ == nullptr) {
+        if (!frame_) {
             throw RuntimeError("cannot await a Coro that was moved from or awaited before");
         }
         return false;
@@ -153,19 +153,24 @@ public:
 
     /// Starts the coroutine as a child of `parent`; `completion` intercepts its end.
     std::coroutine_handle<> begin(PromiseBase& parent, Completion* completion) noexcept {
-        promise_->parent = &parent;
-        promise_->task = parent.task;
-        promise_->owner = &frame_;
-        promise_->completion = completion;
+        PromiseBase& child = promise();
+        child.parent = &parent;
+        child.task = parent.task;
+        child.owner = &frame_;
+        child.completion = completion;
         return parent.task->transfer(frame_);
     }
 
-    T await_resume() { return promise_->slot().take(); }
+    T await_resume() { return slot().take(); }
 
-    [[nodiscard]] ResultSlot<T>& slot() noexcept { return promise_->slot(); }
+    [[nodiscard]] ResultSlot<T>& slot() noexcept { return promise().slot(); }
 
 private:
-    CoroPromise<T>* promise_;
+    // The frame may be one of a derived promise: it lies in the same place, and has no other size.
+    [[nodiscard]] CoroPromise<T>& promise() const noexcept {
+        return std::coroutine_handle<CoroPromise<T>>::from_address(frame_.address()).promise();
+    }
+
     std::coroutine_handle<> frame_;
 };
 

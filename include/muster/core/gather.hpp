@@ -80,7 +80,7 @@ struct Gatherable {
     static constexpr bool owned = true;
 
     static Ref<State> start(LoopCore& core, A&& awaitable) {
-        return make_task(core, awaited(std::move(awaitable)), {});
+        return make_task(core, awaited(std::move(awaitable)));
     }
 };
 
@@ -91,7 +91,7 @@ struct Gatherable<Coro<T>> {
     static constexpr bool owned = true;
 
     static Ref<State> start(LoopCore& core, Coro<T>&& coro) {
-        return make_task(core, std::move(coro), {});
+        return make_task(core, std::move(coro));
     }
 };
 

@@ -50,22 +50,38 @@ private:
     }
 };
 
-template <class T>
-Ref<TaskState<T>> make_task(LoopCore& core, Coro<T> coro, TaskOptions options) {
+/// Throws RuntimeError: create_task() was given nothing.
+[[noreturn]] void throw_no_coroutine();
+
+/// A task that has not started yet. `context`: gives the one to run in.
+template <class T, class F>
+Ref<TaskState<T>> make_task_state(LoopCore& core, Coro<T>& coro, F context) {
     CoroPromise<T>* promise = coro.release();
     if (promise == nullptr) {
-        throw RuntimeError("create_task() was given a Coro that was moved from");
+        throw_no_coroutine();
     }
-    Ref<TaskState<T>> task;
     try {
         core.check_open();
         core.check_thread();
-        ContextRef context = options.context ? options.context->cell() : snapshot_context();
-        task = Ref<TaskState<T>>(new TaskState<T>(core, *promise, std::move(context)));
+        return Ref<TaskState<T>>(new TaskState<T>(core, *promise, context()));
     } catch (...) {
         promise->self.destroy();
         throw;
     }
+}
+
+template <class T>
+Ref<TaskState<T>> make_task(LoopCore& core, Coro<T> coro) {
+    Ref<TaskState<T>> task = make_task_state(core, coro, snapshot_context);
+    task->start(core.eager_tasks);
+    return task;
+}
+
+template <class T>
+Ref<TaskState<T>> make_task(LoopCore& core, Coro<T> coro, TaskOptions options) {
+    Ref<TaskState<T>> task = make_task_state(core, coro, [&options] {
+        return options.context ? options.context->cell() : snapshot_context();
+    });
     if (!options.name.empty()) {
         task->set_name(std::move(options.name));
     }
@@ -205,7 +221,12 @@ private:
 /// Schedules `coro` on the running loop; its first step is in the next turn. The loop keeps the
 /// task alive. Throws RuntimeError where no loop runs.
 template <class T>
-Task<T> create_task(Coro<T> coro, TaskOptions options = {}) {
+Task<T> create_task(Coro<T> coro) {
+    return get_running_loop().create_task(std::move(coro));
+}
+
+template <class T>
+Task<T> create_task(Coro<T> coro, TaskOptions options) {
     return get_running_loop().create_task(std::move(coro), std::move(options));
 }
 
@@ -285,7 +306,7 @@ Task<T> EventLoop::create_task(Coro<T> coro, TaskOptions options) {
 
 template <class T>
 Task<T> EventLoop::create_task(Coro<T> coro) {
-    return create_task(std::move(coro), TaskOptions{});
+    return Task<T>(detail::make_task(core(), std::move(coro)));
 }
 
 template <class T>

@@ -80,17 +80,13 @@ public:
     /// Starts a task of this group. Throws RuntimeError when the group is shutting down or has
     /// ended; the coroutine is destroyed then.
     template <class T>
-    Task<T> create_task(Coro<T> coro, TaskOptions options = {}) {
-        try {
-            check_open();
-        } catch (...) {
-            coro.close();
-            throw;
-        }
-        auto child = std::make_unique<Child>(*this);
-        Task<T> task(detail::make_task(*parent_->loop(), std::move(coro), std::move(options)));
-        adopt(std::move(child), task.state());
-        return task;
+    Task<T> create_task(Coro<T> coro) {
+        return start_child(std::move(coro));
+    }
+
+    template <class T>
+    Task<T> create_task(Coro<T> coro, TaskOptions options) {
+        return start_child(std::move(coro), std::move(options));
     }
 
     /// The same for a function and arguments that live as long as the task.
@@ -125,11 +121,9 @@ public:
         check_open();
         auto child = std::make_unique<Child>(*this);
         const Future<V> ready = parent_->loop()->loop().template create_future<V>();
-        const Task<void> task(
-            detail::make_task(*parent_->loop(),
-                              Coro<void>(detail::invoke_owned<F, TaskStatus<V>, Args...>(
-                                  std::move(function), TaskStatus<V>(ready), std::move(args)...)),
-                              {}));
+        const Task<void> task(detail::make_task(
+            *parent_->loop(), Coro<void>(detail::invoke_owned<F, TaskStatus<V>, Args...>(
+                                  std::move(function), TaskStatus<V>(ready), std::move(args)...))));
         child->starting = ready.state();
         adopt(std::move(child), task.state());
         std::exception_ptr error;
@@ -171,6 +165,20 @@ private:
         detail::Ref<detail::TaskBase> task;
         detail::Ref<detail::FutureBase> starting; // start() waits for it
     };
+
+    template <class T, class... Options>
+    Task<T> start_child(Coro<T> coro, Options... options) {
+        try {
+            check_open();
+        } catch (...) {
+            coro.close();
+            throw;
+        }
+        auto child = std::make_unique<Child>(*this);
+        Task<T> task(detail::make_task(*parent_->loop(), std::move(coro), std::move(options)...));
+        adopt(std::move(child), task.state());
+        return task;
+    }
 
     static detail::TaskBase* on_child(detail::Node& node, detail::NodeEvent event) noexcept;
     void check_open() const;

@@ -26,6 +26,11 @@ struct ContextValues {
     [[nodiscard]] const std::shared_ptr<const void>* find(std::uint64_t variable) const noexcept;
 };
 
+/// Whether a variable was ever given a value, on any thread: until then there is nothing to look up
+/// or to hand on.
+// NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)
+inline std::atomic<bool> context_values_exist = false;
+
 /// What a Context refers to: the values of now. Counted across threads: to_thread() takes one over.
 class ContextCell : public Pooled {
 public:
@@ -91,8 +96,14 @@ private:
 /// Where the context of what runs now is kept: its task, a callback, or this thread.
 [[nodiscard]] ContextRef& current_context() noexcept;
 
-/// A context of its own with the values of now; null when nothing was set.
-[[nodiscard]] ContextRef snapshot_context();
+/// A context of its own with the values of now.
+[[nodiscard]] ContextRef copy_current_context();
+
+/// The same; null when nothing was set.
+[[nodiscard]] inline ContextRef snapshot_context() {
+    return context_values_exist.load(std::memory_order_relaxed) ? copy_current_context()
+                                                                : ContextRef();
+}
 
 /// The context of now itself, made when nothing was set yet.
 [[nodiscard]] ContextRef shared_context();

@@ -201,7 +201,11 @@ public:
     [[nodiscard]] bool closed() const noexcept { return closed_; }
 
     /// Throws RuntimeError when the loop is closed.
-    void check_open() const;
+    void check_open() const {
+        if (closed_) [[unlikely]] {
+            throw_closed();
+        }
+    }
 
     /// In debug mode throws RuntimeError on a thread that is not the loop's, and in a process that
     /// was forked from the loop's.
@@ -248,6 +252,7 @@ private:
     friend class LoopGate;
     friend class TaskBase;
 
+    [[noreturn]] static void throw_closed();
     void check_caller() const;
     [[nodiscard]] std::thread::id home_thread() const;
     [[nodiscard]] bool claim_thread() noexcept;

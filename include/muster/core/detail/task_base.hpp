@@ -185,6 +185,7 @@ private:
 
     static TaskBase* on_node(Node& node, NodeEvent event) noexcept;
     void step() noexcept;
+    void cancelled_before_start() noexcept;
     /// Asks what this task waits on to end early; keeps the cancellation when that has ended.
     void cancel_wait() noexcept;
 

@@ -49,9 +49,10 @@ public:
     void add(TimerNode& timer, Clock::time_point when) {
         remove(timer);
         // Room in the heap is made here, where throwing is possible.
-        if (heap_.capacity() <= size()) [[unlikely]] {
+        if (room_ == 0) [[unlikely]] {
             make_room();
         }
+        --room_;
         timer.when_ = when;
         timer.position_ = TimerNode::fresh;
         fresh_.push_back(timer);
@@ -66,6 +67,7 @@ public:
         } else if (timer.position_ == TimerNode::fresh) {
             timer.position_ = TimerNode::not_set;
             timer.unlink();
+            ++room_;
             if (--fresh_count_ == 0) {
                 fresh_minimum_ = Clock::time_point::max();
             }
@@ -88,7 +90,7 @@ public:
 
     [[nodiscard]] std::size_t size() const noexcept { return heap_.size() + fresh_count_; }
 
-    [[nodiscard]] bool empty() const noexcept { return size() == 0; }
+    [[nodiscard]] bool empty() const noexcept { return heap_.empty() && fresh_count_ == 0; }
 
     void clear() noexcept;
 
@@ -114,6 +116,7 @@ private:
     std::vector<Entry> heap_; // 4-ary: half the depth of a binary one, children in one cache line
     NodeList fresh_;
     std::size_t fresh_count_ = 0;
+    std::size_t room_ = 0; // in the heap, for timers that are not set yet
     Clock::time_point fresh_minimum_ = Clock::time_point::max();
     std::uint64_t next_sequence_ = 0;
 };
