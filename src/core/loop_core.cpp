@@ -163,9 +163,7 @@ void LoopCore::run_turns() noexcept {
     std::uint64_t budget = granted;
     while (budget > 0) {
         if (turn_.empty()) {
-            if (inbox_filled_.load(std::memory_order_acquire)) {
-                accept_inbox();
-            }
+            accept_posted();
             if (!timers_.empty()) {
                 fire_due_timers();
             }
@@ -177,11 +175,11 @@ void LoopCore::run_turns() noexcept {
                 reorder_turn(turn_);
             }
         }
-        while (!turn_.empty() && budget > 0) {
+        do {
             --budget;
             run(turn_.pop_front());
-        }
-        if (turn_.empty() && stopping_) {
+        } while (!turn_.empty() && budget > 0);
+        if (stopping_ && turn_.empty()) [[unlikely]] {
             break;
         }
     }
@@ -218,7 +216,7 @@ std::string place_of(const TaskBase& task) {
 
 } // namespace
 
-void LoopCore::run_observed(Node& node) noexcept {
+[[gnu::noinline]] void LoopCore::run_observed(Node& node) noexcept {
     const Ref<TaskBase> task(TaskBase::of(node));
     const std::string from = task ? place_of(*task) : std::string();
     if (step_watch) {
@@ -284,7 +282,8 @@ void LoopCore::timer_added() noexcept {
     }
 }
 
-void LoopCore::fire_due_timers() noexcept {
+// Not inlined: run_turns() is the hottest of loops, and needs its registers.
+[[gnu::noinline]] void LoopCore::fire_due_timers() noexcept {
     if (timers_.earliest_guess() == Clock::time_point::max()) {
         return;
     }
@@ -294,7 +293,7 @@ void LoopCore::fire_due_timers() noexcept {
     }
 }
 
-void LoopCore::accept_inbox() noexcept {
+[[gnu::noinline]] void LoopCore::accept_inbox() noexcept {
     inbox_filled_.store(false, std::memory_order_relaxed);
     {
         const std::lock_guard lock(gate_->mutex_);

@@ -9,16 +9,7 @@ Semaphore::Semaphore(std::ptrdiff_t value) : value_(value) {
     }
 }
 
-void Semaphore::release(std::ptrdiff_t count) {
-    waiters_.check_thread();
-    if (count < 1) {
-        throw ValueError("Semaphore release count must be >= 1");
-    }
-    value_ += count;
-    while (count > 0 && wake_next()) {
-        --count;
-    }
-}
+void Semaphore::refuse_count() { throw ValueError("Semaphore release count must be >= 1"); }
 
 void BoundedSemaphore::release(std::ptrdiff_t count) {
     if (count > bound_ - value()) {

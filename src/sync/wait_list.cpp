@@ -3,13 +3,6 @@
 
 namespace muster::detail {
 
-QueuedWaiter::~QueuedWaiter() {
-    // Granted and not resumed: the loop is going away, nobody is left to hand the grant to.
-    if (phase_ == Phase::granted) {
-        --list_->granted_count_;
-    }
-}
-
 bool QueuedWaiter::cancel(const std::string&) noexcept {
     if (phase_ != Phase::waiting) {
         return false;
@@ -21,16 +14,9 @@ bool QueuedWaiter::cancel(const std::string&) noexcept {
 
 std::string QueuedWaiter::describe() const { return what_; }
 
-void QueuedWaiter::wait(PromiseBase& leaf) {
-    TaskBase& task = *leaf.task;
-    if (!list_->waiting_.empty() && list_->waiting_.front().task_->loop() != task.loop()) {
-        throw RuntimeError(std::string("tasks of another event loop wait for the same ") + what_ +
-                           "; concurrent::Queue is the one that several loops may share");
-    }
-    task_ = &task;
-    phase_ = Phase::waiting;
-    list_->waiting_.push_back(*this);
-    task.suspend(leaf, *this);
+void QueuedWaiter::throw_other_loop() const {
+    throw RuntimeError(std::string("tasks of another event loop wait for the same ") + what_ +
+                       "; concurrent::Queue is the one that several loops may share");
 }
 
 void QueuedWaiter::pass(PromiseBase& leaf) {
@@ -40,29 +26,19 @@ void QueuedWaiter::pass(PromiseBase& leaf) {
     }
 }
 
-QueuedWaiter::Outcome QueuedWaiter::leave() {
-    // Asked in every case: a request that came after the wait had been cancelled is part of it.
-    const bool late = task_->take_cancel();
-    switch (phase_) {
-    case Phase::granted:
-        unlink();
-        --list_->granted_count_;
-        phase_ = Phase::outside;
-        return late ? Outcome::declined : Outcome::granted;
-    case Phase::orphaned:
+QueuedWaiter::Outcome QueuedWaiter::leave_without_grant(bool late) {
+    if (phase_ == Phase::orphaned) {
         if (late) {
             throw_cancelled();
         }
         // As when a future is cancelled that a task awaits. A task that main() leaves waiting
         // for something of its own thus ends as quietly as run() would have it end.
         throw CancelledError(std::string("what the task waited for was destroyed: ") + what_);
-    default:
-        if (list_ == nullptr) {
-            throw_cancelled();
-        }
-        unlink();
-        break;
     }
+    if (list_ == nullptr) {
+        throw_cancelled();
+    }
+    unlink();
     return Outcome::cancelled;
 }
 

@@ -43,7 +43,16 @@ public:
     /// Gives `count` permits back, or more than were taken: a Semaphore has no upper bound,
     /// BoundedSemaphore has. Throws ValueError when `count` is less than one (threading.Semaphore
     /// has the count).
-    void release(std::ptrdiff_t count = 1);
+    void release(std::ptrdiff_t count = 1) {
+        waiters_.check_thread();
+        if (count < 1) [[unlikely]] {
+            refuse_count();
+        }
+        value_ += count;
+        while (count > 0 && wake_next()) {
+            --count;
+        }
+    }
 
     /// Whether acquire() would wait.
     [[nodiscard]] bool locked() const noexcept { return value_ == 0 || !waiters_.idle(); }
@@ -56,6 +65,8 @@ private:
     friend class detail::AcquireAwaiter<Semaphore>;
 
     static constexpr const char* what = "semaphore";
+
+    [[noreturn]] static void refuse_count();
 
     void release_held() noexcept {
         ++value_;

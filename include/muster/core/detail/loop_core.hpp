@@ -260,12 +260,12 @@ private:
     void come_home() noexcept;
     void report_threads() noexcept;
     void run_turns() noexcept;
+    void fire_due_timers() noexcept;
+    void accept_inbox() noexcept;
     void run(Node& node) noexcept;
     void run_observed(Node& node) noexcept;
     void call_task_hook(TaskBase& task, TaskEvent event) noexcept;
     void timer_added() noexcept;
-    void fire_due_timers() noexcept;
-    void accept_inbox() noexcept;
 
     EventLoop& loop_;
     Driver& driver_;

@@ -64,6 +64,9 @@ private:
 
     enum class Phase : std::uint8_t { outside, waiting, granted, cancelled, orphaned };
 
+    [[noreturn]] void throw_other_loop() const;
+    [[nodiscard]] Outcome leave_without_grant(bool late);
+
     WaitList* list_;
     TaskBase* task_ = nullptr;
     const char* what_;
@@ -138,5 +141,36 @@ private:
     List<QueuedWaiter> leaving_; // cancelled in line, not resumed since
     std::size_t granted_count_ = 0;
 };
+
+inline QueuedWaiter::~QueuedWaiter() {
+    // Granted and not resumed: the loop is going away, nobody is left to hand the grant to.
+    if (phase_ == Phase::granted) [[unlikely]] {
+        --list_->granted_count_;
+    }
+}
+
+inline void QueuedWaiter::wait(PromiseBase& leaf) {
+    TaskBase& task = *leaf.task;
+    if (!list_->waiting_.empty() && list_->waiting_.front().task_->loop() != task.loop())
+        [[unlikely]] {
+        throw_other_loop();
+    }
+    task_ = &task;
+    phase_ = Phase::waiting;
+    list_->waiting_.push_back(*this);
+    task.suspend(leaf, *this);
+}
+
+inline QueuedWaiter::Outcome QueuedWaiter::leave() {
+    // Asked in every case: a request that came after the wait had been cancelled is part of it.
+    const bool late = task_->take_cancel();
+    if (phase_ != Phase::granted) [[unlikely]] {
+        return leave_without_grant(late);
+    }
+    unlink();
+    --list_->granted_count_;
+    phase_ = Phase::outside;
+    return late ? Outcome::declined : Outcome::granted;
+}
 
 } // namespace muster::detail
