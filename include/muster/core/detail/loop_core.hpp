@@ -243,6 +243,8 @@ private:
     friend class LoopGate;
     friend class TaskBase;
 
+    void enlist() noexcept;
+    void delist() noexcept;
     void check_caller() const;
     [[nodiscard]] std::thread::id home_thread() const;
     [[nodiscard]] bool claim_thread() noexcept;
@@ -256,6 +258,12 @@ private:
     void timer_added() noexcept;
     void fire_due_timers() noexcept;
     void accept_inbox() noexcept;
+
+    // The open loops of the process, for debuggers: a core dump has neither a thread to ask nor
+    // functions to call. Under a mutex of their own.
+    static LoopCore* newest_;
+    LoopCore* older_ = nullptr;
+    LoopCore* newer_ = nullptr;
 
     EventLoop& loop_;
     Driver& driver_;
