@@ -82,4 +82,6 @@ install(
           "${PROJECT_BINARY_DIR}/musterConfigVersion.cmake"
           "${CMAKE_CURRENT_LIST_DIR}/FindLibssh2.cmake"
     DESTINATION "${muster_package_dir}")
+install(FILES "${PROJECT_SOURCE_DIR}/scripts/gdb/muster_gdb.py"
+        DESTINATION "${CMAKE_INSTALL_DATADIR}/muster/gdb")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <mutex>
 #include <utility>
 
 namespace muster {
@@ -18,6 +19,8 @@ namespace {
 constexpr std::uint64_t drain_budget = 2048;
 
 constinit thread_local LoopCore* running_loop = nullptr;
+
+constinit std::mutex open_loops; // guards newest_ and the two pointers of each loop
 
 // Expires with the thread.
 std::weak_ptr<const void> life_of_this_thread() {
@@ -49,13 +52,31 @@ void LoopGate::close() noexcept {
     }
 }
 
+constinit LoopCore* LoopCore::newest_ = nullptr;
+
 LoopCore::LoopCore(EventLoop& loop, Driver& driver)
-    : loop_(loop),
-      driver_(driver),
-      gate_(std::make_shared<LoopGate>(*this)),
-      process_(::getpid()) {}
+    : loop_(loop), driver_(driver), gate_(std::make_shared<LoopGate>(*this)), process_(::getpid()) {
+    enlist();
+}
 
 LoopCore::~LoopCore() { close(); }
+
+void LoopCore::enlist() noexcept {
+    const std::lock_guard lock(open_loops);
+    older_ = newest_;
+    if (older_ != nullptr) {
+        older_->newer_ = this;
+    }
+    newest_ = this;
+}
+
+void LoopCore::delist() noexcept {
+    const std::lock_guard lock(open_loops);
+    (newer_ != nullptr ? newer_->older_ : newest_) = older_;
+    if (older_ != nullptr) {
+        older_->newer_ = newer_;
+    }
+}
 
 LoopCore* LoopCore::current() noexcept { return running_loop; }
 
@@ -413,6 +434,7 @@ void LoopCore::close() noexcept {
         const Ref<FutureBase> future(&futures_.pop_front());
         future->orphan();
     }
+    delist();
 }
 
 void LoopCore::callback_failed(const char* message) noexcept {

@@ -21,6 +21,9 @@ set(configure
 if(STEP STREQUAL "install")
     file(REMOVE_RECURSE "${prefix}")
     run("${CMAKE_COMMAND}" --install "${BUILD}" --prefix "${prefix}")
+    if(NOT EXISTS "${prefix}/share/muster/gdb/muster_gdb.py")
+        message(FATAL_ERROR "share/muster/gdb/muster_gdb.py was not installed")
+    endif()
 
 elseif(STEP STREQUAL "core")
     # The other rooms' packages are hidden: a user of the loop alone does not have them.

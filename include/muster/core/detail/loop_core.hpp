@@ -253,6 +253,8 @@ private:
     friend class TaskBase;
 
     [[noreturn]] static void throw_closed();
+    void enlist() noexcept;
+    void delist() noexcept;
     void check_caller() const;
     [[nodiscard]] std::thread::id home_thread() const;
     [[nodiscard]] bool claim_thread() noexcept;
@@ -266,6 +268,12 @@ private:
     void run_observed(Node& node) noexcept;
     void call_task_hook(TaskBase& task, TaskEvent event) noexcept;
     void timer_added() noexcept;
+
+    // The open loops of the process, for debuggers: a core dump has neither a thread to ask nor
+    // functions to call. Under a mutex of their own.
+    static LoopCore* newest_;
+    LoopCore* older_ = nullptr;
+    LoopCore* newer_ = nullptr;
 
     EventLoop& loop_;
     Driver& driver_;
