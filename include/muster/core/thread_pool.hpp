@@ -41,6 +41,8 @@ public:
     /// See `Executor::shutdown`. RuntimeError when one of the pool's own threads would wait.
     void shutdown(bool wait = true, bool cancel_futures = false) override;
 
+    [[nodiscard]] ExecutorMetrics metrics() const override;
+
     /// How many threads have been started.
     [[nodiscard]] int thread_count() const;
 
