@@ -86,7 +86,7 @@ EventLoop::EventLoop(boost::asio::io_context& host, EmbedOptions options)
     : EventLoop(std::make_unique<Impl>(*this, host, options)) {}
 
 EventLoop::EventLoop(std::unique_ptr<Impl> impl) : impl_(std::move(impl)), core_(&impl_->core) {
-    core_->debug = detail::debug_by_default();
+    core_->set_debug(detail::debug_by_default());
 }
 
 EventLoop::~EventLoop() {
@@ -377,13 +377,27 @@ bool EventLoop::remove_signal_handler(int signal) {
 void EventLoop::set_watchdog(TimeLimit limit, std::function<void(const BlockedStep&)> handler) {
     core_->check_open();
     core_->check_thread();
-    core_->step_watch.reset(); // the old one's thread ends first
+    core_->set_step_watch(nullptr); // the old one's thread ends first
     if (limit.limited()) {
         if (limit.value() <= Clock::duration::zero()) {
             throw ValueError("set_watchdog() needs a limit that is positive, or none");
         }
-        core_->step_watch = detail::make_watchdog(limit.value(), std::move(handler));
+        core_->set_step_watch(detail::make_watchdog(limit.value(), std::move(handler)));
     }
+}
+
+LoopMetrics EventLoop::metrics() const {
+    core_->check_thread();
+    LoopMetrics metrics = core_->metrics();
+    if (impl_->executor) {
+        metrics.executor = impl_->executor->metrics();
+    }
+    return metrics;
+}
+
+void EventLoop::set_step_times(bool on) {
+    core_->check_thread();
+    core_->set_step_times(on);
 }
 
 void EventLoop::dump_tasks_on(int signal) {

@@ -278,7 +278,7 @@ public:
     /// In debug mode calls from a wrong thread throw, slow steps are reported, and so are
     /// coroutines that are thrown away before they were awaited. Default: whether MUSTER_DEBUG is
     /// set.
-    void set_debug(bool debug) noexcept { core_->debug = debug; }
+    void set_debug(bool debug) noexcept { core_->set_debug(debug); }
 
     [[nodiscard]] bool get_debug() const noexcept { return core_->debug; }
 
@@ -296,6 +296,14 @@ public:
     /// writes to standard error. std::nullopt ends the watch. Costs a clock read and a lock for
     /// each step.
     void set_watchdog(TimeLimit limit, std::function<void(const BlockedStep&)> handler = {});
+
+    /// How busy the loop is. Costs a look at each entry of the ready list.
+    [[nodiscard]] LoopMetrics metrics() const;
+
+    /// Whether the time that each step of a task or a callback takes is counted in
+    /// `LoopMetrics::step_times`, from now on. Costs two clock reads for each step; nothing when it
+    /// is off, which is the default.
+    void set_step_times(bool on);
 
     /// Writes the tree of tasks (print_task_tree) to standard error whenever the process gets
     /// `signal`: for a look into a program that seems to hang.
