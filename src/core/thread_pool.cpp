@@ -75,7 +75,32 @@ void Executor::enqueue(std::unique_ptr<detail::Job> job) {
 class ThreadPoolExecutor::Pool : public std::enable_shared_from_this<Pool> {
 public:
     Pool(int max_workers, ThreadPoolOptions options)
-        : max_workers_(max_workers), options_(std::move(options)) {}
+        : max_workers_(max_workers), options_(std::move(options)) {
+        All& all = all_pools();
+        const std::lock_guard lock(all.mutex);
+        all.pools.push_back(this);
+    }
+
+    Pool(const Pool&) = delete;
+    Pool& operator=(const Pool&) = delete;
+
+    ~Pool() {
+        All& all = all_pools();
+        const std::lock_guard lock(all.mutex);
+        std::erase(all.pools, this);
+    }
+
+    /// The threads of all pools that have nothing to do.
+    static std::size_t idle_threads() {
+        All& all = all_pools();
+        const std::lock_guard lock(all.mutex);
+        std::size_t count = 0;
+        for (const Pool* pool : all.pools) {
+            const std::lock_guard pool_lock(pool->mutex_);
+            count += pool->queue_.empty() ? pool->idle_ : 0;
+        }
+        return count;
+    }
 
     void submit(std::unique_ptr<detail::Job> job) {
         const std::lock_guard lock(mutex_);
@@ -153,6 +178,17 @@ public:
     }
 
 private:
+    struct All {
+        std::mutex mutex;
+        std::vector<const Pool*> pools;
+    };
+
+    /// Never destroyed: pools may end while the process exits.
+    static All& all_pools() {
+        static auto& all = *new All; // NOLINT(cppcoreguidelines-owning-memory)
+        return all;
+    }
+
     /// Starts a thread if there is more work than idle threads; whether it did. Under the lock.
     bool spawn_if_short() {
         if (idle_ >= queue_.size() || started_ >= max_workers_) {
@@ -298,6 +334,8 @@ void ThreadPoolExecutor::shutdown(bool wait, bool cancel_futures) {
         pool_->join();
     }
 }
+
+std::size_t ThreadPoolExecutor::idle_threads() { return Pool::idle_threads(); }
 
 ExecutorMetrics ThreadPoolExecutor::metrics() const { return pool_->metrics(); }
 

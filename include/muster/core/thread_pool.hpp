@@ -2,6 +2,7 @@
 
 #include <muster/core/executor.hpp>
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -47,6 +48,9 @@ public:
     [[nodiscard]] int thread_count() const;
 
     [[nodiscard]] int max_workers() const noexcept;
+
+    /// How many threads of all pools in the process have nothing to do.
+    [[nodiscard]] static std::size_t idle_threads();
 
 protected:
     void enqueue(std::unique_ptr<detail::Job> job) override;
