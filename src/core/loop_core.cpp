@@ -245,7 +245,13 @@ void LoopCore::run_observed(Node& node) noexcept {
     if (step_times_) {
         step_times_->record(took);
     }
-    if (!debug || took < slow_callback_duration) {
+    if (!debug) {
+        return;
+    }
+    if (task) {
+        note_wait(*task);
+    }
+    if (took < slow_callback_duration) {
         return;
     }
     ExceptionContext context;
@@ -264,6 +270,7 @@ void LoopCore::run_observed(Node& node) noexcept {
 
 void LoopCore::set_debug(bool on) noexcept {
     debug = on;
+    waits_.clear();
     update_observed();
 }
 
@@ -279,6 +286,19 @@ void LoopCore::set_step_times(bool on) {
 
 void LoopCore::update_observed() noexcept {
     observed_ = debug || step_watch_ != nullptr || step_times_ != nullptr;
+}
+
+void LoopCore::note_wait(const TaskBase& task) {
+    if (task.done()) {
+        waits_.erase(task.number_);
+    } else {
+        waits_[task.number_] = now();
+    }
+}
+
+std::optional<Clock::time_point> LoopCore::waits_since(const TaskBase& task) const {
+    const auto found = waits_.find(task.number_);
+    return found == waits_.end() ? std::nullopt : std::optional(found->second);
 }
 
 LoopMetrics LoopCore::metrics() const {
@@ -427,6 +447,11 @@ void LoopCore::remove_external(ExternalOperation& operation) noexcept {
         operation.unlink();
         --external_count_;
     }
+}
+
+bool LoopCore::nothing_to_come() noexcept {
+    return task_count_ > 0 && external_count_ == 0 && !has_ready() &&
+           timers_.next_deadline() == Clock::time_point::max();
 }
 
 void LoopCore::close() noexcept {

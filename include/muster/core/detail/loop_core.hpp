@@ -14,8 +14,10 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -192,6 +194,13 @@ public:
 
     [[nodiscard]] std::size_t external_count() const noexcept { return external_count_; }
 
+    /// Whether tasks wait, and neither something ready, a deadline nor an operation under way would
+    /// wake one. What else is in the io_context still could, and other threads.
+    [[nodiscard]] bool nothing_to_come() noexcept;
+
+    /// When a task's present wait began, for one that has had a step in debug mode.
+    [[nodiscard]] std::optional<Clock::time_point> waits_since(const TaskBase& task) const;
+
     [[nodiscard]] const std::shared_ptr<LoopGate>& gate() const noexcept { return gate_; }
 
     /// Destroys tasks, newest first, and everything queued. Idempotent.
@@ -236,6 +245,8 @@ public:
     /// Null: nobody watches any more.
     void set_step_watch(std::unique_ptr<StepWatch> watch) noexcept;
 
+    [[nodiscard]] bool watched() const noexcept { return step_watch_ != nullptr; }
+
     void set_step_times(bool on);
 
     /// All but the executor, which the core knows nothing of.
@@ -266,6 +277,7 @@ private:
     void run(Node& node) noexcept;
     void run_observed(Node& node) noexcept;
     void update_observed() noexcept;
+    void note_wait(const TaskBase& task);
     void call_task_hook(TaskBase& task, TaskEvent event) noexcept;
     void timer_added() noexcept;
     void fire_due_timers() noexcept;
@@ -299,6 +311,7 @@ private:
     std::uint64_t steps_run_ = 0; // up to the present drain
     std::unique_ptr<StepWatch> step_watch_;
     std::unique_ptr<DurationHistogram> step_times_;
+    std::unordered_map<std::uint64_t, Clock::time_point> waits_; // of tasks' numbers, in debug mode
     std::atomic<std::thread::id> thread_; // that runs it now; read by wrong threads, too
 
     // Of a loop in a host's io_context, which should be run by one thread, and may not be.
