@@ -15,6 +15,7 @@
 #include <muster/core/exception_group.hpp>
 #include <muster/core/future.hpp>
 #include <muster/core/gather.hpp>
+#include <muster/core/metrics.hpp>
 #include <muster/core/result.hpp>
 #include <muster/core/retry.hpp>
 #include <muster/core/run.hpp>

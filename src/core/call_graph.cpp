@@ -1,10 +1,17 @@
+#include "deadlock.hpp"
+
 #include <muster/core/call_graph.hpp>
 #include <muster/core/detail/task_base.hpp>
 #include <muster/core/event_loop.hpp>
 
 #include <algorithm>
+#include <chrono>
+#include <iomanip>
+#include <limits>
 #include <memory>
 #include <ostream>
+#include <ranges>
+#include <sstream>
 #include <string_view>
 #include <unordered_map>
 #include <unordered_set>
@@ -106,9 +113,20 @@ FutureCallGraph capture(FutureBase& future, const CallGraphOptions& options, std
     return graph;
 }
 
+std::string waiting_time(const TaskBase& task) {
+    const auto since = task.loop()->waits_since(task);
+    if (!since || task.waiter() == nullptr) {
+        return {};
+    }
+    std::ostringstream text;
+    text << std::fixed << std::setprecision(3)
+         << std::chrono::duration<double>(task.loop()->now() - *since).count();
+    return ", for " + text.str() + " s";
+}
+
 class TreeWriter {
 public:
-    explicit TreeWriter(std::ostream& out) : out_(out) {
+    TreeWriter(std::ostream& out, std::size_t most_tasks) : out_(out), most_tasks_(most_tasks) {
         for (const AnyTask& task : all_tasks()) {
             tasks_.push_back(task.state().get());
         }
@@ -123,39 +141,66 @@ public:
     void write() {
         for (TaskBase* task : tasks_) {
             if (!awaited_.contains(task)) {
-                write(*task, 0);
+                write(*task);
             }
         }
         for (TaskBase* task : tasks_) {
-            if (!written_.contains(task)) {
+            if (!written_.contains(task) && written_.size() < most_tasks_) {
                 out_ << "these tasks wait for each other in a circle:\n";
-                write(*task, 0);
+                write(*task);
             }
+        }
+        if (const std::size_t left = tasks_.size() - written_.size(); left > 0) {
+            out_ << "and " << left << " more tasks\n";
         }
     }
 
 private:
-    void write(TaskBase& task, std::size_t level) {
-        const std::string indent(4 * level, ' ');
-        if (!written_.insert(&task).second) {
-            out_ << indent << task.name() << " (see above)\n";
-            return;
+    // Deeper ones are not further to the right.
+    static constexpr std::size_t most_levels = 20;
+
+    struct Place {
+        TaskBase* task;
+        std::size_t level;
+    };
+
+    // Not recursive: tasks may wait for each other ever so deep.
+    void write(TaskBase& root) {
+        std::vector<Place> places{{&root, 0}};
+        while (!places.empty() && written_.size() < most_tasks_) {
+            const Place place = places.back();
+            places.pop_back();
+            above_.resize(place.level);
+            const std::string indent(4 * std::min(place.level, most_levels), ' ');
+            if (!written_.insert(place.task).second) {
+                const bool circle = std::ranges::find(above_, place.task) != above_.end();
+                out_ << indent << place.task->name() << " (see above)"
+                     << (circle ? ", in a circle" : "") << "\n";
+                continue;
+            }
+            write_one(*place.task, indent);
+            above_.push_back(place.task);
+            for (TaskBase* child : std::views::reverse(children_[place.task])) {
+                places.push_back({child, place.level + 1});
+            }
         }
-        std::string text = indent + task.name() + state_of(task) + "\n";
+    }
+
+    void write_one(const TaskBase& task, const std::string& indent) {
+        std::string text = indent + task.name() + state_of(task) + waiting_time(task) + "\n";
         for (const std::source_location& where : task.stack()) {
             add_line(text, indent + "  at ", where);
         }
         out_ << text;
-        for (TaskBase* child : children_[&task]) {
-            write(*child, level + 1);
-        }
     }
 
     std::ostream& out_;
+    const std::size_t most_tasks_;
     std::vector<TaskBase*> tasks_;
     std::unordered_map<TaskBase*, std::vector<TaskBase*>> children_;
     std::unordered_set<TaskBase*> awaited_;
     std::unordered_set<TaskBase*> written_;
+    std::vector<TaskBase*> above_; // the one that is written, outermost first
 };
 
 } // namespace
@@ -183,7 +228,13 @@ void print_call_graph(const AnyTask& task, std::ostream& out, CallGraphOptions o
     out << format_call_graph(task, options);
 }
 
-void print_task_tree(std::ostream& out) { TreeWriter(out).write(); }
+void detail::print_task_tree(std::ostream& out, std::size_t most_tasks) {
+    TreeWriter(out, most_tasks).write();
+}
+
+void print_task_tree(std::ostream& out) {
+    detail::print_task_tree(out, std::numeric_limits<std::size_t>::max());
+}
 
 void future_add_to_awaited_by(const AnyTask& future, const AnyTask& waiter) {
     if (!future.done()) {

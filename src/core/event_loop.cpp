@@ -86,7 +86,7 @@ EventLoop::EventLoop(boost::asio::io_context& host, EmbedOptions options)
     : EventLoop(std::make_unique<Impl>(*this, host, options)) {}
 
 EventLoop::EventLoop(std::unique_ptr<Impl> impl) : impl_(std::move(impl)), core_(&impl_->core) {
-    core_->debug = detail::debug_by_default();
+    core_->set_debug(detail::debug_by_default());
 }
 
 EventLoop::~EventLoop() {
@@ -336,11 +336,11 @@ void check_signal(int signal) {
 } // namespace
 
 void EventLoop::add_signal_handler(int signal, UniqueFunction<void()> callback) {
-    static_cast<void>(install_signal_handler(signal, std::move(callback)));
+    static_cast<void>(install_signal_handler(signal, std::move(callback), SignalUse::of_tasks));
 }
 
-EventLoop::SignalCallback EventLoop::install_signal_handler(int signal,
-                                                            UniqueFunction<void()> callback) {
+EventLoop::SignalCallback
+EventLoop::install_signal_handler(int signal, UniqueFunction<void()> callback, SignalUse use) {
     core_->check_open();
     core_->check_thread();
     check_signal(signal);
@@ -348,10 +348,13 @@ EventLoop::SignalCallback EventLoop::install_signal_handler(int signal,
     const auto found = impl_->signals.find(signal);
     if (found != impl_->signals.end()) {
         found->second.callback = shared;
+        found->second.use = use;
+        impl_->count_signal(found->second);
         return shared;
     }
     const auto added = impl_->signals.try_emplace(signal, impl_->context).first;
     added->second.callback = shared;
+    added->second.use = use;
     boost::system::error_code error;
     added->second.set.add(signal, error);
     if (error) {
@@ -377,17 +380,40 @@ bool EventLoop::remove_signal_handler(int signal) {
 void EventLoop::set_watchdog(TimeLimit limit, std::function<void(const BlockedStep&)> handler) {
     core_->check_open();
     core_->check_thread();
-    core_->step_watch.reset(); // the old one's thread ends first
+    core_->set_step_watch(nullptr); // the old one's thread ends first
     if (limit.limited()) {
         if (limit.value() <= Clock::duration::zero()) {
             throw ValueError("set_watchdog() needs a limit that is positive, or none");
         }
-        core_->step_watch = detail::make_watchdog(limit.value(), std::move(handler));
+        core_->set_step_watch(detail::make_watchdog(limit.value(), std::move(handler)));
     }
 }
 
+void EventLoop::set_deadlock_notice(TimeLimit after) {
+    core_->check_thread();
+    if (after.limited() && after.value() < Clock::duration::zero()) {
+        throw ValueError("set_deadlock_notice() needs a time that is not negative, or none");
+    }
+    impl_->deadlock_notice = after;
+}
+
+LoopMetrics EventLoop::metrics() const {
+    core_->check_thread();
+    LoopMetrics metrics = core_->metrics();
+    if (impl_->executor) {
+        metrics.executor = impl_->executor->metrics();
+    }
+    return metrics;
+}
+
+void EventLoop::set_step_times(bool on) {
+    core_->check_thread();
+    core_->set_step_times(on);
+}
+
 void EventLoop::dump_tasks_on(int signal) {
-    add_signal_handler(signal, [] { print_task_tree(std::cerr); });
+    static_cast<void>(
+        install_signal_handler(signal, [] { print_task_tree(std::cerr); }, SignalUse::of_nobody));
 }
 
 void EventLoop::set_exception_handler(ExceptionHandler handler) {

@@ -1,5 +1,7 @@
 #include "event_loop_impl.hpp"
 
+#include "deadlock.hpp"
+
 #include <muster/core/error.hpp>
 
 #include <boost/asio/post.hpp>
@@ -38,6 +40,11 @@ private:
 
 asio::execution_context::id EmbeddedLoops::id;
 
+std::chrono::steady_clock::time_point to_steady(Clock::time_point time) noexcept {
+    return std::chrono::steady_clock::time_point(
+        std::chrono::duration_cast<std::chrono::steady_clock::duration>(time.time_since_epoch()));
+}
+
 } // namespace
 
 EventLoop::Impl::Impl(EventLoop& owner)
@@ -70,8 +77,9 @@ void EventLoop::Impl::request_drain() noexcept {
 
 void EventLoop::Impl::arm_timer(Clock::time_point deadline) noexcept {
     // A later deadline than the armed one is armed when that one has passed. But a host's run()
-    // must not wait for a timer that nobody needs any more.
-    if (deadline == Clock::time_point::max() && armed_ != deadline && embedded()) {
+    // must not wait for a timer that nobody needs any more, nor a deadlock stay unseen for it.
+    if (deadline == Clock::time_point::max() && armed_ != deadline &&
+        (embedded() || core.nothing_to_come())) {
         armed_ = deadline;
         timer_->cancel();
     }
@@ -79,9 +87,7 @@ void EventLoop::Impl::arm_timer(Clock::time_point deadline) noexcept {
         return;
     }
     armed_ = deadline;
-    timer_->expires_at(std::chrono::steady_clock::time_point(
-        std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-            deadline.time_since_epoch())));
+    timer_->expires_at(to_steady(deadline));
     wait_for_timer();
 }
 
@@ -122,21 +128,80 @@ void EventLoop::Impl::stop() noexcept {
 
 void EventLoop::Impl::run() {
     const detail::LoopCore::Running running(core);
-    const auto work = asio::make_work_guard(context);
+    std::optional<WorkGuard> work;
+    if (virtual_time) {
+        work.emplace(context.get_executor());
+    }
     stop_requested_ = false;
+    deadlock_reported_ = false;
     context.restart();
     core.resume_drain();
     while (!stop_requested_) {
         if (virtual_time) {
             run_virtual();
         } else {
-            context.run();
+            run_real();
         }
     }
     core.clear_stop();
     if (const std::exception_ptr interrupt = core.take_interrupt()) {
         std::rethrow_exception(interrupt);
     }
+}
+
+void EventLoop::Impl::run_real() {
+    context.run();
+    if (stop_requested_) {
+        return;
+    }
+    // It has run out of work: whatever comes now, comes from another thread.
+    context.restart();
+    if (!look_for_deadlock()) {
+        const auto work = asio::make_work_guard(context);
+        context.run_one();
+    }
+}
+
+// Waits as long as a deadlock may have to be reported; whether something has come meanwhile.
+bool EventLoop::Impl::look_for_deadlock() {
+    Clock::duration quiet = deadlock_notice.limited() ? deadlock_notice.value() : Clock::duration();
+    while (deadlock_notice.limited() && !deadlock_reported_ && core.nothing_to_come()) {
+        bool certain = false;
+        {
+            const auto work = asio::make_work_guard(context);
+            if (context.run_one_until(to_steady(detail::deadline_after(now(), quiet))) > 0) {
+                return true;
+            }
+            certain = no_thread_to_come();
+        }
+        // The end of the last work has stopped it. Asked after the threads: one that has ended
+        // since may have left something behind.
+        if (!context.stopped()) {
+            return true;
+        }
+        context.restart();
+        if (certain) {
+            report_deadlock();
+        }
+        // A thread may have been about to end, or may end later.
+        quiet = std::max<Clock::duration>(std::chrono::milliseconds(1),
+                                          std::min(quiet, Clock::duration::max() / 2) * 2);
+    }
+    return false;
+}
+
+bool EventLoop::Impl::no_thread_to_come() const {
+    return core.gate().use_count() == 1 && !detail::waits_open_ended(core) &&
+           (core.debug || !detail::has_unknown_threads(core));
+}
+
+void EventLoop::Impl::report_deadlock() {
+    deadlock_reported_ = true;
+    ExceptionContext report;
+    report.message = detail::deadlock_text(
+        "the loop waits on: a thread that knows it could still use call_soon_threadsafe() or "
+        "stop()\n");
+    loop.call_exception_handler(report);
 }
 
 void EventLoop::Impl::run_virtual() {
@@ -150,7 +215,7 @@ void EventLoop::Impl::run_virtual() {
         virtual_time = std::max(*virtual_time, next);
         core.drain();
     } else {
-        throw RuntimeError("deadlock: every task waits, and nothing is left that could wake one");
+        throw RuntimeError(detail::deadlock_text());
     }
 }
 
@@ -168,8 +233,17 @@ void EventLoop::Impl::shut() noexcept {
     }
 }
 
+void EventLoop::Impl::count_signal(Signal& signal) noexcept {
+    if (embedded() || signal.use == SignalUse::of_tasks) {
+        signal.uncounted.reset();
+    } else if (!signal.uncounted) {
+        signal.uncounted.emplace(context);
+    }
+}
+
 void EventLoop::Impl::wait_for_signal(int number) {
-    signals.at(number).set.async_wait([anchor = anchor_](boost::system::error_code error, int got) {
+    Signal& signal = signals.at(number);
+    signal.set.async_wait([anchor = anchor_](boost::system::error_code error, int got) {
         if (error || anchor->impl == nullptr) {
             return;
         }
@@ -178,10 +252,12 @@ void EventLoop::Impl::wait_for_signal(int number) {
         if (found == self.signals.end()) {
             return;
         }
+        found->second.uncounted.reset(); // that wait is over
         self.core.loop().call_soon([callback = found->second.callback] { (*callback)(); });
         self.wait_for_signal(got);
         self.core.drain_now();
     });
+    count_signal(signal);
 }
 
 } // namespace muster

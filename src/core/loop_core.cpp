@@ -52,6 +52,11 @@ void LoopGate::close() noexcept {
     }
 }
 
+std::size_t LoopGate::waiting() const {
+    const std::lock_guard lock(mutex_);
+    return inbox_.size();
+}
+
 constinit LoopCore* LoopCore::newest_ = nullptr;
 
 LoopCore::LoopCore(EventLoop& loop, Driver& driver)
@@ -191,6 +196,7 @@ void LoopCore::run_turns() noexcept {
             if (ready_.empty()) {
                 break;
             }
+            ++turns_run_;
             turn_.splice_back(ready_);
             if (reorder_turn) [[unlikely]] {
                 reorder_turn(turn_);
@@ -206,6 +212,7 @@ void LoopCore::run_turns() noexcept {
     }
     draining_ = false;
     steps_left_ -= granted - budget;
+    steps_run_ += granted - budget;
     if ((stopping_ && turn_.empty()) || steps_left_ == 0) {
         drain_requested_ = false;
         driver_.stop();
@@ -218,7 +225,7 @@ void LoopCore::run_turns() noexcept {
 }
 
 void LoopCore::run(Node& node) noexcept {
-    if (debug || step_watch) [[unlikely]] {
+    if (observed_) [[unlikely]] {
         run_observed(node);
     } else {
         node.notify(NodeEvent::run);
@@ -239,18 +246,27 @@ std::string place_of(const TaskBase& task) {
 
 [[gnu::noinline]] void LoopCore::run_observed(Node& node) noexcept {
     const Ref<TaskBase> task(TaskBase::of(node));
-    const std::string from = task ? place_of(*task) : std::string();
-    if (step_watch) {
-        step_watch->step_begins(task.get());
+    const std::string from = debug && task ? place_of(*task) : std::string();
+    if (step_watch_) {
+        step_watch_->step_begins(task.get());
     }
     // Of the machine, not of the loop: virtual time stands still while a step runs.
     const auto start = std::chrono::steady_clock::now();
     node.notify(NodeEvent::run);
     const auto took = std::chrono::steady_clock::now() - start;
-    if (step_watch) {
-        step_watch->step_ends();
+    if (step_watch_) {
+        step_watch_->step_ends();
     }
-    if (!debug || took < slow_callback_duration) {
+    if (step_times_) {
+        step_times_->record(took);
+    }
+    if (!debug) {
+        return;
+    }
+    if (task) {
+        note_wait(*task);
+    }
+    if (took < slow_callback_duration) {
         return;
     }
     ExceptionContext context;
@@ -265,6 +281,57 @@ std::string place_of(const TaskBase& task) {
         }
     }
     report(context);
+}
+
+void LoopCore::set_debug(bool on) noexcept {
+    debug = on;
+    waits_.clear();
+    update_observed();
+}
+
+void LoopCore::set_step_watch(std::unique_ptr<StepWatch> watch) noexcept {
+    step_watch_ = std::move(watch);
+    update_observed();
+}
+
+void LoopCore::set_step_times(bool on) {
+    step_times_ = on ? std::make_unique<DurationHistogram>() : nullptr;
+    update_observed();
+}
+
+void LoopCore::update_observed() noexcept {
+    observed_ = debug || step_watch_ != nullptr || step_times_ != nullptr;
+}
+
+void LoopCore::note_wait(const TaskBase& task) {
+    if (task.done()) {
+        waits_.erase(task.number_);
+    } else {
+        waits_[task.number_] = now();
+    }
+}
+
+std::optional<Clock::time_point> LoopCore::waits_since(const TaskBase& task) const {
+    const auto found = waits_.find(task.number_);
+    return found == waits_.end() ? std::nullopt : std::optional(found->second);
+}
+
+LoopMetrics LoopCore::metrics() const {
+    LoopMetrics metrics;
+    metrics.tasks = task_count_;
+    metrics.tasks_created = tasks_created;
+    const auto count = [&](const Node&) { ++metrics.ready; };
+    turn_.for_each(count);
+    ready_.for_each(count);
+    metrics.inbox = gate_->waiting();
+    metrics.timers = timers_.size();
+    metrics.external = external_count_;
+    metrics.turns = turns_run_;
+    metrics.steps = steps_run_;
+    if (step_times_) {
+        metrics.step_times = *step_times_;
+    }
+    return metrics;
 }
 
 void LoopCore::call_task_hook(TaskBase& task, TaskEvent event) noexcept {
@@ -399,6 +466,11 @@ void LoopCore::remove_external(ExternalOperation& operation) noexcept {
         operation.unlink();
         --external_count_;
     }
+}
+
+bool LoopCore::nothing_to_come() noexcept {
+    return task_count_ > 0 && external_count_ == 0 && !has_ready() &&
+           timers_.next_deadline() == Clock::time_point::max();
 }
 
 void LoopCore::close() noexcept {

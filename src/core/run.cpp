@@ -49,7 +49,8 @@ public:
     InterruptHandler(EventLoop& loop, AnyTask main)
         : loop_(loop),
           main_(std::move(main)),
-          callback_(loop_.install_signal_handler(SIGINT, [this] { interrupt(); })),
+          callback_(loop_.install_signal_handler(
+              SIGINT, [this] { interrupt(); }, EventLoop::SignalUse::of_nobody)),
           installed_(interrupt_disposition()) {}
 
     InterruptHandler(const InterruptHandler&) = delete;

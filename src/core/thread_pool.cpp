@@ -75,7 +75,32 @@ void Executor::enqueue(std::unique_ptr<detail::Job> job) {
 class ThreadPoolExecutor::Pool : public std::enable_shared_from_this<Pool> {
 public:
     Pool(int max_workers, ThreadPoolOptions options)
-        : max_workers_(max_workers), options_(std::move(options)) {}
+        : max_workers_(max_workers), options_(std::move(options)) {
+        All& all = all_pools();
+        const std::lock_guard lock(all.mutex);
+        all.pools.push_back(this);
+    }
+
+    Pool(const Pool&) = delete;
+    Pool& operator=(const Pool&) = delete;
+
+    ~Pool() {
+        All& all = all_pools();
+        const std::lock_guard lock(all.mutex);
+        std::erase(all.pools, this);
+    }
+
+    /// The threads of all pools that have nothing to do.
+    static std::size_t idle_threads() {
+        All& all = all_pools();
+        const std::lock_guard lock(all.mutex);
+        std::size_t count = 0;
+        for (const Pool* pool : all.pools) {
+            const std::lock_guard pool_lock(pool->mutex_);
+            count += pool->queue_.empty() ? pool->idle_ : 0;
+        }
+        return count;
+    }
 
     void submit(std::unique_ptr<detail::Job> job) {
         const std::lock_guard lock(mutex_);
@@ -147,7 +172,23 @@ public:
 
     [[nodiscard]] int max_workers() const noexcept { return max_workers_; }
 
+    [[nodiscard]] ExecutorMetrics metrics() const {
+        const std::lock_guard lock(mutex_);
+        return {.queued = queue_.size(), .running = at_work_ - idle_, .threads = alive_};
+    }
+
 private:
+    struct All {
+        std::mutex mutex;
+        std::vector<const Pool*> pools;
+    };
+
+    /// Never destroyed: pools may end while the process exits.
+    static All& all_pools() {
+        static auto& all = *new All; // NOLINT(cppcoreguidelines-owning-memory)
+        return all;
+    }
+
     /// Starts a thread if there is more work than idle threads; whether it did. Under the lock.
     bool spawn_if_short() {
         if (idle_ >= queue_.size() || started_ >= max_workers_) {
@@ -157,20 +198,27 @@ private:
         threads_.emplace_back(
             [pool = shared_from_this(), number = started_] { pool->work(number); });
         ++started_;
+        ++alive_;
         return true;
     }
 
     void work(int number) noexcept {
         current_ = this;
         name_this_thread(options_.thread_name_prefix, number);
-        if (!initialize()) {
+        const bool initialized = initialize();
+        std::unique_lock lock(mutex_);
+        if (!initialized) {
+            --alive_;
             return;
         }
-        std::unique_lock lock(mutex_);
+        ++at_work_;
         ++idle_;
         for (;;) {
             work_or_stop_.wait(lock, [this] { return !queue_.empty() || stopping_; });
             if (queue_.empty()) {
+                --alive_;
+                --at_work_;
+                --idle_;
                 return;
             }
             --idle_;
@@ -242,7 +290,9 @@ private:
     std::deque<std::unique_ptr<detail::Job>> queue_;
     std::vector<std::thread> threads_; // not joined yet
     int started_ = 0;
-    std::size_t idle_ = 0; // threads that wait for work, or will before they do anything else
+    std::size_t alive_ = 0;   // threads that have not ended
+    std::size_t at_work_ = 0; // of them, those that are initialised
+    std::size_t idle_ = 0;    // of these, threads that wait for work or will at once
     bool stopping_ = false;
     bool broken_ = false;
     std::mutex join_mutex_;
@@ -284,6 +334,10 @@ void ThreadPoolExecutor::shutdown(bool wait, bool cancel_futures) {
         pool_->join();
     }
 }
+
+std::size_t ThreadPoolExecutor::idle_threads() { return Pool::idle_threads(); }
+
+ExecutorMetrics ThreadPoolExecutor::metrics() const { return pool_->metrics(); }
 
 int ThreadPoolExecutor::thread_count() const { return pool_->started(); }
 

@@ -219,6 +219,40 @@ CO_TEST_CASE("print_task_tree has all tasks: what they wait for, where, and belo
     CHECK(tree.find(current_task().name() + " is ready or running\n") != std::string::npos);
 }
 
+CO_TEST_CASE("print_task_tree says in debug mode how long each task waits") {
+    get_running_loop().set_debug(true);
+    const Task<> sleeper = create_task(deep(), {.name = "sleeper"});
+    co_await async_sleep(90s);
+    const Task<> later = create_task(middle(), {.name = "later"});
+    co_await async_sleep(500ms);
+    create_task(deep(), {.name = "fresh"});
+    const auto tree = [] {
+        std::ostringstream out;
+        print_task_tree(out);
+        return out.str();
+    };
+    CHECK(tree().find("\nsleeper waits for: sleep, for 90.500 s\n") != std::string::npos);
+    CHECK(tree().find("\nlater waits for: sleep, for 0.500 s\n") != std::string::npos);
+    CHECK(tree().find("\nfresh has not started\n") != std::string::npos);
+    CHECK(tree().find(current_task().name() + " is ready or running\n") != std::string::npos);
+    get_running_loop().set_debug(false);
+    CHECK(tree().find("\nsleeper waits for: sleep\n") != std::string::npos);
+}
+
+CO_TEST_CASE("print_task_tree takes no stack for tasks that wait for each other ever so deep") {
+    const auto awaits = [](Task<> task) -> Coro<> { co_await task; };
+    Task<> task = create_task(deep(), {.name = "deepest"});
+    for (int i = 0; i < 20'000; ++i) {
+        task = create_task(awaits(task));
+    }
+    co_await turns();
+    std::ostringstream out;
+    print_task_tree(out);
+    CHECK(out.str().find(" deepest waits for: sleep\n") != std::string::npos);
+    task.cancel();
+    co_await turns();
+}
+
 TEST_CASE("outside of tasks there is no call graph") {
     CHECK_FALSE(capture_call_graph().task);
     CHECK(format_call_graph().empty());

@@ -1,4 +1,5 @@
 #include "coro_test.hpp"
+#include "default_interrupt.hpp"
 #include "loop_reports.hpp"
 #include "stderr_capture.hpp"
 
@@ -17,29 +18,12 @@
 
 using namespace muster;
 using namespace std::chrono_literals;
+using testing_support::DefaultInterrupt;
 using testing_support::LoopReports;
 using testing_support::StderrCapture;
 using testing_support::turns;
 
 namespace {
-
-// SIGINT as a program has it at its start: doctest has a handler of its own.
-class DefaultInterrupt {
-public:
-    DefaultInterrupt() {
-        struct sigaction action{};
-        action.sa_handler = SIG_DFL;
-        ::sigaction(SIGINT, &action, &previous_);
-    }
-
-    DefaultInterrupt(const DefaultInterrupt&) = delete;
-    DefaultInterrupt& operator=(const DefaultInterrupt&) = delete;
-
-    ~DefaultInterrupt() { ::sigaction(SIGINT, &previous_, nullptr); }
-
-private:
-    struct sigaction previous_{};
-};
 
 bool interrupt_is_default() {
     struct sigaction action{};

@@ -278,7 +278,7 @@ public:
     /// In debug mode calls from a wrong thread throw, slow steps are reported, and so are
     /// coroutines that are thrown away before they were awaited. Default: whether MUSTER_DEBUG is
     /// set.
-    void set_debug(bool debug) noexcept { core_->debug = debug; }
+    void set_debug(bool debug) noexcept { core_->set_debug(debug); }
 
     [[nodiscard]] bool get_debug() const noexcept { return core_->debug; }
 
@@ -296,6 +296,24 @@ public:
     /// writes to standard error. std::nullopt ends the watch. Costs a clock read and a lock for
     /// each step.
     void set_watchdog(TimeLimit limit, std::function<void(const BlockedStep&)> handler = {});
+
+    /// How busy the loop is. Costs a look at each entry of the ready list.
+    [[nodiscard]] LoopMetrics metrics() const;
+
+    /// Whether the time that each step of a task or a callback takes is counted in
+    /// `LoopMetrics::step_times`, from now on. Costs two clock reads for each step; nothing when it
+    /// is off, which is the default.
+    void set_step_times(bool on);
+
+    /// Has a deadlock reported: once in a run, when the loop has had nothing to do for `after`,
+    /// tasks wait, and nothing is left that could wake one: no deadline, no I/O, no thread, no
+    /// signal handler. The exception handler gets a message with the tree of tasks, and the loop
+    /// waits on. Default: 1 s; std::nullopt: never. Throws ValueError when negative.
+    ///
+    /// A thread of the program's own that merely knows the loop, for call_soon_threadsafe() or
+    /// stop(), could still wake a task. So nothing is reported while there are such threads, unless
+    /// in debug mode. Nothing is reported of an embedded loop: the io_context is the host's.
+    void set_deadlock_notice(TimeLimit after);
 
     /// Writes the tree of tasks (print_task_tree) to standard error whenever the process gets
     /// `signal`: for a look into a program that seems to hang.
@@ -335,7 +353,12 @@ private:
 
     /// Tells one handler of a signal from the next.
     using SignalCallback = std::shared_ptr<UniqueFunction<void()>>;
-    SignalCallback install_signal_handler(int signal, UniqueFunction<void()> callback);
+
+    /// Whether tasks may wait for what a signal's handler does.
+    enum class SignalUse { of_tasks, of_nobody };
+
+    SignalCallback install_signal_handler(int signal, UniqueFunction<void()> callback,
+                                          SignalUse use);
     bool has_signal_handler(int signal, const SignalCallback& callback) const noexcept;
 
     void run_until_done(detail::FutureBase& main);

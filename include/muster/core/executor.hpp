@@ -6,6 +6,7 @@
 #include <muster/core/detail/pulled_range.hpp>
 #include <muster/core/error.hpp>
 #include <muster/core/function.hpp>
+#include <muster/core/metrics.hpp>
 
 #include <concepts>
 #include <cstddef>
@@ -184,6 +185,9 @@ public:
     /// Refuses new work. What is queued still runs, or with `cancel_futures` is cancelled, what is
     /// running runs on. With `wait`, returns when all of it is done. May be called again.
     virtual void shutdown(bool wait = true, bool cancel_futures = false) = 0;
+
+    /// How busy it is; zeros from an executor that does not tell.
+    [[nodiscard]] virtual ExecutorMetrics metrics() const { return {}; }
 
     /// Runs `fn(args...)` on some thread. Function and arguments are decayed and moved in
     /// (`std::ref` shares), passed on as rvalues, and destroyed on that thread *before* the

@@ -53,6 +53,8 @@ public:
 
     [[nodiscard]] std::string describe() const override { return "sleep"; }
 
+    [[nodiscard]] bool open_ended() const noexcept override { return true; }
+
 private:
     static TaskBase* on_node(Node& node, NodeEvent event) noexcept;
 

@@ -2,6 +2,7 @@
 
 #include <muster/core/executor.hpp>
 
+#include <cstddef>
 #include <functional>
 #include <memory>
 #include <string>
@@ -41,10 +42,15 @@ public:
     /// See `Executor::shutdown`. RuntimeError when one of the pool's own threads would wait.
     void shutdown(bool wait = true, bool cancel_futures = false) override;
 
+    [[nodiscard]] ExecutorMetrics metrics() const override;
+
     /// How many threads have been started.
     [[nodiscard]] int thread_count() const;
 
     [[nodiscard]] int max_workers() const noexcept;
+
+    /// How many threads of all pools in the process have nothing to do.
+    [[nodiscard]] static std::size_t idle_threads();
 
 protected:
     void enqueue(std::unique_ptr<detail::Job> job) override;

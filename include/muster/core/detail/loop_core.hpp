@@ -5,6 +5,7 @@
 #include <muster/core/detail/list.hpp>
 #include <muster/core/detail/timer_queue.hpp>
 #include <muster/core/function.hpp>
+#include <muster/core/metrics.hpp>
 
 #include <atomic>
 #include <chrono>
@@ -13,8 +14,10 @@
 #include <limits>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <thread>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
@@ -49,10 +52,13 @@ public:
     /// From now on `post` refuses; on the loop's thread.
     void close() noexcept;
 
+    /// How much work the loop has not taken over yet.
+    [[nodiscard]] std::size_t waiting() const;
+
 private:
     friend class LoopCore;
 
-    std::mutex mutex_;
+    mutable std::mutex mutex_;
     LoopCore* core_;
     std::vector<UniqueFunction<void()>> inbox_;
 };
@@ -193,6 +199,13 @@ public:
 
     [[nodiscard]] std::size_t external_count() const noexcept { return external_count_; }
 
+    /// Whether tasks wait, and neither something ready, a deadline nor an operation under way would
+    /// wake one. What else is in the io_context still could, and other threads.
+    [[nodiscard]] bool nothing_to_come() noexcept;
+
+    /// When a task's present wait began, for one that has had a step in debug mode.
+    [[nodiscard]] std::optional<Clock::time_point> waits_since(const TaskBase& task) const;
+
     [[nodiscard]] const std::shared_ptr<LoopGate>& gate() const noexcept { return gate_; }
 
     /// Destroys tasks, newest first, and everything queued. Idempotent.
@@ -236,16 +249,27 @@ public:
 
     void report(const ExceptionContext& context) noexcept;
 
+    void set_debug(bool on) noexcept;
+
+    /// Null: nobody watches any more.
+    void set_step_watch(std::unique_ptr<StepWatch> watch) noexcept;
+
+    [[nodiscard]] bool watched() const noexcept { return step_watch_ != nullptr; }
+
+    void set_step_times(bool on);
+
+    /// All but the executor, which the core knows nothing of.
+    [[nodiscard]] LoopMetrics metrics() const;
+
     /// In a catch handler: deals with what a callback has thrown.
     void callback_failed(const char* message) noexcept;
 
     TaskBase* current_task = nullptr;
     std::uint64_t tasks_created = 0;
-    bool debug = false;
+    bool debug = false; // set_debug() changes it
     bool eager_tasks = false;
     Clock::duration slow_callback_duration = std::chrono::milliseconds(100);
     UniqueFunction<void(TaskBase&, TaskEvent)> task_hook;
-    std::unique_ptr<StepWatch> step_watch;
     UniqueFunction<void(NodeList&)> reorder_turn; ///< for tests: another order of what is ready
 
 private:
@@ -266,6 +290,8 @@ private:
     void accept_inbox() noexcept;
     void run(Node& node) noexcept;
     void run_observed(Node& node) noexcept;
+    void update_observed() noexcept;
+    void note_wait(const TaskBase& task);
     void call_task_hook(TaskBase& task, TaskEvent event) noexcept;
     void timer_added() noexcept;
 
@@ -291,6 +317,7 @@ private:
     std::vector<UniqueFunction<void()>> inbox_; // being run
     std::atomic<bool> inbox_filled_ = false;
     std::exception_ptr interrupt_;
+    bool observed_ = false; // each step is: debug mode, step_watch_, step_times_
     bool drain_requested_ = false;
     bool draining_ = false;
     bool stopping_ = false;
@@ -298,6 +325,11 @@ private:
     int run_depth_ = 0;
     const int process_; // that made it
     std::uint64_t steps_left_ = std::numeric_limits<std::uint64_t>::max();
+    std::uint64_t turns_run_ = 0;
+    std::uint64_t steps_run_ = 0; // up to the present drain
+    std::unique_ptr<StepWatch> step_watch_;
+    std::unique_ptr<DurationHistogram> step_times_;
+    std::unordered_map<std::uint64_t, Clock::time_point> waits_; // of tasks' numbers, in debug mode
     std::atomic<std::thread::id> thread_; // that runs it now; read by wrong threads, too
 
     // Of a loop in a host's io_context, which should be run by one thread, and may not be.

@@ -137,6 +137,8 @@ public:
 
     [[nodiscard]] std::string describe() const final;
 
+    [[nodiscard]] bool open_ended() const noexcept final { return true; }
+
 protected:
     TaskSleeper(std::shared_ptr<QueueBase> queue, Place& place, const char* what) noexcept
         : queue_(std::move(queue)), place_(&place), what_(what) {}

@@ -26,6 +26,10 @@ public:
     /// What is waited for, in a word or two: "sleep", "lock".
     [[nodiscard]] virtual std::string describe() const = 0;
 
+    /// Whether the wait may last without the task being stuck: it is meant to, or another thread
+    /// can end it that the loop knows nothing of.
+    [[nodiscard]] virtual bool open_ended() const noexcept { return false; }
+
 protected:
     ~Waiter() = default;
 };
