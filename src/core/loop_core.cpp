@@ -28,33 +28,63 @@ std::weak_ptr<const void> life_of_this_thread() {
     return life;
 }
 
+/// A function that another thread has posted.
+class PostedCall final : public Pooled, public PostedNode {
+public:
+    explicit PostedCall(UniqueFunction<void()> function) noexcept
+        : PostedNode(&PostedCall::on_node), function_(std::move(function)) {}
+
+    [[nodiscard]] UniqueFunction<void()> take() noexcept { return std::move(function_); }
+
+private:
+    static TaskBase* on_node(Node& node, NodeEvent event) noexcept {
+        const std::unique_ptr<PostedCall> self(&static_cast<PostedCall&>(node));
+        if (event == NodeEvent::run) {
+            const ContextScope scope{ContextRef()};
+            try {
+                self->function_();
+            } catch (...) {
+                LoopCore::current()->callback_failed("Exception in callback");
+            }
+        }
+        return nullptr;
+    }
+
+    UniqueFunction<void()> function_;
+};
+
 } // namespace
 
-bool LoopGate::post(UniqueFunction<void()>& work) {
+bool LoopGate::post(PostedNode& node) noexcept {
     const std::lock_guard lock(mutex_);
     if (core_ == nullptr) {
         return false;
     }
-    inbox_.push_back(std::move(work));
-    if (inbox_.size() == 1) {
-        core_->inbox_filled_.store(true, std::memory_order_release);
+    std::atomic<PostedNode*>& latest = core_->posted_;
+    node.posted_before_ = latest.load(std::memory_order_relaxed);
+    while (!latest.compare_exchange_weak(node.posted_before_, &node)) {
+    }
+    // A loop that runs looks here before it sleeps.
+    LoopCore::Wake asleep = LoopCore::Wake::asleep;
+    if (core_->wake_.compare_exchange_strong(asleep, LoopCore::Wake::called)) {
         core_->driver_.request_drain();
     }
     return true;
 }
 
-void LoopGate::close() noexcept {
-    std::vector<UniqueFunction<void()>> dropped;
-    {
-        const std::lock_guard lock(mutex_);
-        core_ = nullptr;
-        dropped.swap(inbox_);
+bool LoopGate::post(UniqueFunction<void()>& work) {
+    auto call = std::make_unique<PostedCall>(std::move(work));
+    if (!post(*call)) {
+        work = call->take();
+        return false;
     }
+    static_cast<void>(call.release()); // the loop deletes it
+    return true;
 }
 
-std::size_t LoopGate::waiting() const {
+void LoopGate::close() noexcept {
     const std::lock_guard lock(mutex_);
-    return inbox_.size();
+    core_ = nullptr;
 }
 
 constinit LoopCore* LoopCore::newest_ = nullptr;
@@ -183,6 +213,7 @@ void LoopCore::drain() noexcept {
 
 void LoopCore::run_turns() noexcept {
     const Running running(*this);
+    wake_.store(Wake::awake, std::memory_order_relaxed);
     draining_ = true;
     drain_requested_ = true;
     const std::uint64_t granted = std::min(drain_budget, steps_left_);
@@ -215,8 +246,9 @@ void LoopCore::run_turns() noexcept {
     steps_run_ += granted - budget;
     if ((stopping_ && turn_.empty()) || steps_left_ == 0) {
         drain_requested_ = false;
+        static_cast<void>(fall_asleep()); // resume_drain() looks for what is there
         driver_.stop();
-    } else if (has_ready()) {
+    } else if (has_ready() || !fall_asleep()) {
         driver_.request_drain();
     } else {
         drain_requested_ = false;
@@ -323,7 +355,9 @@ LoopMetrics LoopCore::metrics() const {
     const auto count = [&](const Node&) { ++metrics.ready; };
     turn_.for_each(count);
     ready_.for_each(count);
-    metrics.inbox = gate_->waiting();
+    for (const PostedNode* node = posted_; node != nullptr; node = node->posted_before_) {
+        ++metrics.inbox;
+    }
     metrics.timers = timers_.size();
     metrics.external = external_count_;
     metrics.turns = turns_run_;
@@ -343,7 +377,7 @@ void LoopCore::call_task_hook(TaskBase& task, TaskEvent event) noexcept {
 }
 
 void LoopCore::resume_drain() noexcept {
-    if (!draining_ && !drain_requested_ && (has_ready() || stopping_)) {
+    if (!draining_ && !drain_requested_ && (has_ready() || posted_ != nullptr || stopping_)) {
         drain_requested_ = true;
         driver_.request_drain();
     }
@@ -382,15 +416,29 @@ void LoopCore::timer_added() noexcept {
 }
 
 [[gnu::noinline]] void LoopCore::accept_inbox() noexcept {
-    inbox_filled_.store(false, std::memory_order_relaxed);
-    {
-        const std::lock_guard lock(gate_->mutex_);
-        inbox_.swap(gate_->inbox_);
+    for (PostedNode* node = take_posted(); node != nullptr;) {
+        PostedNode* next = std::exchange(node->posted_before_, nullptr);
+        append(*node);
+        node = next;
     }
-    for (UniqueFunction<void()>& work : inbox_) {
-        loop_.enqueue(std::move(work), {});
+}
+
+/// Everything that was posted, in a list from the first to the latest.
+PostedNode* LoopCore::take_posted() noexcept {
+    PostedNode* latest = posted_.exchange(nullptr, std::memory_order_acquire);
+    PostedNode* first = nullptr;
+    while (latest != nullptr) {
+        PostedNode* node = std::exchange(latest, latest->posted_before_);
+        node->posted_before_ = first;
+        first = node;
     }
-    inbox_.clear();
+    return first;
+}
+
+/// From here on who posts wakes the loop. False when somebody has posted before that.
+bool LoopCore::fall_asleep() noexcept {
+    wake_ = Wake::asleep;
+    return posted_ == nullptr;
 }
 
 void LoopCore::add_task(TaskBase& task) noexcept {
@@ -485,6 +533,11 @@ void LoopCore::close() noexcept {
     // Only now: a thread that finds the gate closed destroys what it brings, which the loop must
     // have let go of.
     gate_->close();
+    for (PostedNode* node = take_posted(); node != nullptr;) {
+        PostedNode* next = node->posted_before_;
+        node->notify(NodeEvent::drop);
+        node = next;
+    }
     while (!tasks_.empty()) {
         auto& task = static_cast<TaskBase&>(tasks_.back());
         const Ref<TaskBase> keep(&task);

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include <algorithm>
+#include <atomic>
 #include <condition_variable>
 #include <deque>
 #include <mutex>
@@ -33,11 +34,11 @@ public:
         }
     }
 
-    bool publish() noexcept override { return false; }
+    detail::JobPtr publish(detail::JobPtr) noexcept override { return nullptr; }
 
     void run_callbacks() noexcept override {}
 
-    void fail(std::exception_ptr error) noexcept override {
+    void fail(detail::JobPtr, std::exception_ptr error) noexcept override {
         work_ = nullptr;
         detail::report_error("work given to execute() was dropped", error);
     }
@@ -63,10 +64,12 @@ BrokenThreadPool broken_pool() {
 
 } // namespace
 
-void Executor::enqueue(std::unique_ptr<detail::Job> job) {
-    execute([job = std::move(job)] {
+void Executor::enqueue(detail::JobPtr job) {
+    execute([job = std::move(job)]() mutable {
         job->run();
-        if (job->publish()) {
+        detail::Job& published = *job;
+        job = published.publish(std::move(job));
+        if (job != nullptr) {
             job->run_callbacks();
         }
     });
@@ -97,36 +100,19 @@ public:
         std::size_t count = 0;
         for (const Pool* pool : all.pools) {
             const std::lock_guard pool_lock(pool->mutex_);
-            count += pool->queue_.empty() ? pool->idle_ : 0;
+            count += pool->queue_.empty() ? pool->idle_.load() : 0;
         }
         return count;
     }
 
-    void submit(std::unique_ptr<detail::Job> job) {
-        const std::lock_guard lock(mutex_);
-        if (broken_) {
-            throw broken_pool();
-        }
-        if (stopping_) {
-            throw RuntimeError("cannot schedule new futures after shutdown");
-        }
-        queue_.push_back(std::move(job));
-        try {
-            if (!spawn_if_short()) {
-                work_or_stop_.notify_one();
-            }
-        } catch (const std::system_error& error) {
-            if (started_ > 0) {
-                return; // the threads there are will get to it
-            }
-            queue_.pop_back();
-            throw RuntimeError(std::string("the system starts no thread for the pool (") +
-                               error.what() + "); check the limits of processes and memory");
+    void submit(detail::JobPtr job) {
+        if (push(std::move(job))) {
+            work_or_stop_.notify_one(); // not under the lock, which the thread takes at once
         }
     }
 
     void stop(bool cancel_futures) {
-        std::deque<std::unique_ptr<detail::Job>> dropped;
+        std::deque<detail::JobPtr> dropped;
         {
             const std::lock_guard lock(mutex_);
             stopping_ = true;
@@ -135,7 +121,7 @@ public:
             }
         }
         work_or_stop_.notify_all();
-        // Destroying a job cancels its future, which may run callbacks: not under the lock.
+        // Giving up a job cancels its future, which may run callbacks: not under the lock.
         while (!dropped.empty()) {
             dropped.pop_front();
         }
@@ -189,6 +175,28 @@ private:
         return all;
     }
 
+    /// Whether a thread that sleeps is to be woken.
+    bool push(detail::JobPtr job) {
+        const std::lock_guard lock(mutex_);
+        if (broken_) {
+            throw broken_pool();
+        }
+        if (stopping_) {
+            throw RuntimeError("cannot schedule new futures after shutdown");
+        }
+        queue_.push_back(std::move(job));
+        try {
+            return !spawn_if_short() && sleeping_ > 0;
+        } catch (const std::system_error& error) {
+            if (started_ > 0) {
+                return sleeping_ > 0; // the threads there are will get to it
+            }
+            queue_.pop_back();
+            throw RuntimeError(std::string("the system starts no thread for the pool (") +
+                               error.what() + "); check the limits of processes and memory");
+        }
+    }
+
     /// Starts a thread if there is more work than idle threads; whether it did. Under the lock.
     bool spawn_if_short() {
         if (idle_ >= queue_.size() || started_ >= max_workers_) {
@@ -214,7 +222,11 @@ private:
         ++at_work_;
         ++idle_;
         for (;;) {
-            work_or_stop_.wait(lock, [this] { return !queue_.empty() || stopping_; });
+            while (queue_.empty() && !stopping_) {
+                ++sleeping_;
+                work_or_stop_.wait(lock);
+                --sleeping_;
+            }
             if (queue_.empty()) {
                 --alive_;
                 --at_work_;
@@ -222,7 +234,7 @@ private:
                 return;
             }
             --idle_;
-            std::unique_ptr<detail::Job> job = std::move(queue_.front());
+            detail::JobPtr job = std::move(queue_.front());
             queue_.pop_front();
             lock.unlock();
             job->run();
@@ -233,12 +245,11 @@ private:
 
     /// Completes the job's future and counts this thread as idle again. It does so before the
     /// waiter can know: whoever submits the next job at once finds this thread, not a new one.
-    void complete(std::unique_ptr<detail::Job> job) {
-        {
-            const std::lock_guard lock(mutex_);
-            ++idle_;
-        }
-        if (!job->publish()) {
+    void complete(detail::JobPtr job) {
+        ++idle_;
+        detail::Job& published = *job;
+        job = published.publish(std::move(job));
+        if (job == nullptr) {
             return;
         }
         {
@@ -253,7 +264,6 @@ private:
         }
         job->run_callbacks();
         job.reset();
-        const std::lock_guard lock(mutex_);
         ++idle_;
     }
 
@@ -269,14 +279,15 @@ private:
             error = std::current_exception();
         }
         detail::report_error("exception in a thread pool's initializer", error);
-        std::deque<std::unique_ptr<detail::Job>> pending;
+        std::deque<detail::JobPtr> pending;
         {
             const std::lock_guard lock(mutex_);
             broken_ = true;
             pending.swap(queue_);
         }
-        for (auto& job : pending) {
-            job->fail(std::make_exception_ptr(broken_pool()));
+        for (detail::JobPtr& job : pending) {
+            detail::Job& failed = *job;
+            failed.fail(std::move(job), std::make_exception_ptr(broken_pool()));
         }
         return false;
     }
@@ -287,12 +298,15 @@ private:
     const ThreadPoolOptions options_;
     mutable std::mutex mutex_;
     std::condition_variable work_or_stop_;
-    std::deque<std::unique_ptr<detail::Job>> queue_;
+    std::deque<detail::JobPtr> queue_;
     std::vector<std::thread> threads_; // not joined yet
     int started_ = 0;
-    std::size_t alive_ = 0;   // threads that have not ended
-    std::size_t at_work_ = 0; // of them, those that are initialised
-    std::size_t idle_ = 0;    // of these, threads that wait for work or will at once
+    std::size_t alive_ = 0;    // threads that have not ended
+    std::size_t at_work_ = 0;  // of them, those that are initialised
+    std::size_t sleeping_ = 0; // threads that wait for work
+    /// Threads that wait for work, or will before they do anything else. Atomic, since one that
+    /// comes back from its work takes no lock for it.
+    std::atomic<std::size_t> idle_ = 0;
     bool stopping_ = false;
     bool broken_ = false;
     std::mutex join_mutex_;
@@ -317,12 +331,10 @@ ThreadPoolExecutor::~ThreadPoolExecutor() {
 }
 
 void ThreadPoolExecutor::execute(UniqueFunction<void()> work) {
-    enqueue(std::make_unique<PlainJob>(std::move(work)));
+    enqueue(detail::JobPtr(new PlainJob(std::move(work))));
 }
 
-void ThreadPoolExecutor::enqueue(std::unique_ptr<detail::Job> job) {
-    pool_->submit(std::move(job));
-}
+void ThreadPoolExecutor::enqueue(detail::JobPtr job) { pool_->submit(std::move(job)); }
 
 void ThreadPoolExecutor::shutdown(bool wait, bool cancel_futures) {
     if (wait && pool_->on_own_thread()) {

@@ -27,27 +27,43 @@ namespace muster::concurrent {
 
 namespace detail {
 
-/// A piece of work on its way through an executor. Destroying one that has not run destroys its
+class Job;
+
+struct DisposeOfJob {
+    void operator()(Job* job) const noexcept;
+};
+
+/// The executor's share of a job.
+using JobPtr = std::unique_ptr<Job, DisposeOfJob>;
+
+/// A piece of work on its way through an executor. Giving up one that has not run destroys its
 /// function, then cancels its future.
 class Job {
 public:
     Job() = default;
     Job(const Job&) = delete;
     Job& operator=(const Job&) = delete;
-    virtual ~Job() = default;
 
     /// Runs and destroys the function, unless it was cancelled. Nobody is told yet.
     virtual void run() noexcept = 0;
 
-    /// Completes the future and wakes its waiters; runs none of the user's code. Whether there are
-    /// callbacks to run.
-    virtual bool publish() noexcept = 0;
+    /// Completes the future and wakes its waiters; runs none of the user's code. Gives the job
+    /// back when there are callbacks to run.
+    virtual JobPtr publish(JobPtr self) noexcept = 0;
 
     virtual void run_callbacks() noexcept = 0;
 
     /// Destroys the function and fails the future, instead of `run`.
-    virtual void fail(std::exception_ptr error) noexcept = 0;
+    virtual void fail(JobPtr self, std::exception_ptr error) noexcept = 0;
+
+    /// The executor gives the job up.
+    virtual void dispose() noexcept { delete this; }
+
+protected:
+    virtual ~Job() = default;
 };
+
+inline void DisposeOfJob::operator()(Job* job) const noexcept { job->dispose(); }
 
 /// What `submit(fn, args...)` calls: everything decayed and moved in, passed on as rvalues.
 template <class F, class... Args>
@@ -64,6 +80,14 @@ using CallResult =
     std::conditional_t<std::is_lvalue_reference_v<std::invoke_result_t<F, Args...>>,
                        std::invoke_result_t<F, Args...>,
                        std::remove_cv_t<std::remove_reference_t<std::invoke_result_t<F, Args...>>>>;
+
+template <class R>
+constexpr void check_plain_result() {
+    static_assert(
+        !requires { typename R::promise_type; },
+        "executors run plain functions on their threads: the coroutine that this one "
+        "gives would never run; await it, or see run_coroutine_threadsafe()");
+}
 
 template <class R, class Function>
 class FutureJob final : public Job {
@@ -112,19 +136,19 @@ public:
         }
     }
 
-    bool publish() noexcept override {
+    JobPtr publish(JobPtr self) noexcept override {
         if (!std::exchange(published_, true)) {
             self_ = std::move(state_);
             callbacks_ = FutureState::finish(self_);
         }
-        return !callbacks_.empty();
+        return callbacks_.empty() ? nullptr : std::move(self);
     }
 
     void run_callbacks() noexcept override {
         FutureState::run_callbacks(std::move(self_), std::exchange(callbacks_, {}));
     }
 
-    void fail(std::exception_ptr error) noexcept override {
+    void fail(JobPtr self, std::exception_ptr error) noexcept override {
         const bool wanted = state_->set_running_or_notify_cancel();
         cancel_on_stop_.reset();
         function_.reset();
@@ -133,7 +157,7 @@ public:
         } else {
             state_->store_error(std::move(error));
         }
-        if (publish()) {
+        if (publish(std::move(self)) != nullptr) {
             run_callbacks();
         }
     }
@@ -241,25 +265,22 @@ public:
                        std::forward<Second>(second));
     }
 
-protected:
-    /// How jobs reach `execute`; executors of the library take them as they are.
-    virtual void enqueue(std::unique_ptr<detail::Job> job);
+    /// For the library: how jobs reach `execute`; its own executors take them as they are.
+    virtual void enqueue(detail::JobPtr job);
 
 private:
     template <class R, class F, class... Args>
     Future<R> start(std::optional<std::stop_token> token, F&& fn, Args&&... args) {
-        static_assert(
-            !requires { typename R::promise_type; },
-            "executors run plain functions on their threads: the coroutine that this one "
-            "gives would never run; await it, or see run_coroutine_threadsafe()");
+        detail::check_plain_result<R>();
         using Function = detail::Call<F, Args...>;
-        auto job = std::make_unique<detail::FutureJob<R, Function>>(Function{
+        auto* job = new detail::FutureJob<R, Function>(Function{
             std::forward<F>(fn), std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)});
+        detail::JobPtr share(job);
         Future<R> future = job->future();
         if (token) {
             job->cancel_on(*std::move(token));
         }
-        enqueue(std::move(job));
+        enqueue(std::move(share));
         return future;
     }
 

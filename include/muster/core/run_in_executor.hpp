@@ -1,6 +1,7 @@
 #pragma once
 
 #include <muster/core/concurrent_future.hpp>
+#include <muster/core/detail/remote_call.hpp>
 #include <muster/core/detail/thread_hop.hpp>
 #include <muster/core/event_loop.hpp>
 #include <muster/core/executor.hpp>
@@ -88,10 +89,17 @@ auto EventLoop::run_in_executor(concurrent::Executor& executor, F&& function, Ar
                       (!detail::is_reference_wrapper<std::decay_t<Args>> && ...),
                   "run_in_executor() may return before the function ends, so it owns its arguments "
                   "and takes no std::ref: use to_thread(), which waits, or pass a shared_ptr");
+    using R = concurrent::detail::CallResult<std::decay_t<F>, std::decay_t<Args>...>;
+    using Function = concurrent::detail::Call<F, Args...>;
+    concurrent::detail::check_plain_result<R>();
     core().check_open();
     core().check_thread();
-    return wrap_future(executor.submit(std::forward<F>(function), std::forward<Args>(args)...),
-                       *this);
+    auto* call = new detail::RemoteCallOf<R, Function>(
+        core(), Function{std::forward<F>(function),
+                         std::tuple<std::decay_t<Args>...>(std::forward<Args>(args)...)});
+    Future<R> future = call->future();
+    executor.enqueue(call->begin());
+    return future;
 }
 
 template <class F, class... Args>

@@ -52,8 +52,7 @@ public:
     /// How many threads of all pools in the process have nothing to do.
     [[nodiscard]] static std::size_t idle_threads();
 
-protected:
-    void enqueue(std::unique_ptr<detail::Job> job) override;
+    void enqueue(detail::JobPtr job) override;
 
 private:
     class Pool;

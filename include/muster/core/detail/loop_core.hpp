@@ -40,27 +40,40 @@ class LoopCore;
 /// Whether MUSTER_DEBUG is set in the environment.
 [[nodiscard]] bool debug_by_default() noexcept;
 
+/// What another thread gives to a loop.
+class PostedNode : public Node {
+public:
+    using Node::Node;
+
+private:
+    friend class LoopGate;
+    friend class LoopCore;
+
+    PostedNode* posted_before_ = nullptr;
+};
+
 /// The thread-safe way to a loop that may be gone: what other threads hold on to.
 class LoopGate {
 public:
     explicit LoopGate(LoopCore& core) : core_(&core) {}
 
-    /// Queues `work` for the loop's thread and wakes it. False, and `work` is left as it is, when
-    /// the loop is closed.
+    /// Has `node` run by the loop's thread, which is woken. False when the loop is closed.
+    bool post(PostedNode& node) noexcept;
+
+    /// The same for a function; what it throws goes to the loop's exception handler. `work` is left
+    /// as it is when the loop is closed.
     bool post(UniqueFunction<void()>& work);
 
     /// From now on `post` refuses; on the loop's thread.
     void close() noexcept;
 
-    /// How much work the loop has not taken over yet.
-    [[nodiscard]] std::size_t waiting() const;
-
 private:
     friend class LoopCore;
 
-    mutable std::mutex mutex_;
+    // Held while the loop is woken, too, so that it is not gone meanwhile. A loop that runs does
+    // not need it: it would often meet the thread here that has just woken it.
+    std::mutex mutex_;
     LoopCore* core_;
-    std::vector<UniqueFunction<void()>> inbox_;
 };
 
 /// An operation of another thread or of Asio that will come back to the loop. It is in the loop's
@@ -144,7 +157,7 @@ public:
     /// Lets in what other threads have posted up to now, so that it comes before what is scheduled
     /// next.
     void accept_posted() noexcept {
-        if (inbox_filled_.load(std::memory_order_acquire)) [[unlikely]] {
+        if (posted_.load(std::memory_order_acquire) != nullptr) [[unlikely]] {
             accept_inbox();
         }
     }
@@ -288,6 +301,8 @@ private:
     void run_turns() noexcept;
     void fire_due_timers() noexcept;
     void accept_inbox() noexcept;
+    PostedNode* take_posted() noexcept;
+    bool fall_asleep() noexcept;
     void run(Node& node) noexcept;
     void run_observed(Node& node) noexcept;
     void update_observed() noexcept;
@@ -314,8 +329,12 @@ private:
     std::size_t task_count_ = 0;
     std::size_t external_count_ = 0;
     std::shared_ptr<LoopGate> gate_;
-    std::vector<UniqueFunction<void()>> inbox_; // being run
-    std::atomic<bool> inbox_filled_ = false;
+    std::atomic<PostedNode*> posted_ = nullptr; // by other threads, the latest first
+
+    /// Whether who posts has to wake the loop.
+    enum class Wake : std::uint8_t { asleep, called, awake };
+
+    std::atomic<Wake> wake_ = Wake::asleep;
     std::exception_ptr interrupt_;
     bool observed_ = false; // each step is: debug mode, step_watch_, step_times_
     bool drain_requested_ = false;
