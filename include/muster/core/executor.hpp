@@ -157,7 +157,7 @@ public:
         } else {
             state_->store_error(std::move(error));
         }
-        if (publish(std::move(self)) != nullptr) {
+        if (const JobPtr kept = publish(std::move(self))) {
             run_callbacks();
         }
     }
