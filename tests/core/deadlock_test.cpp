@@ -165,6 +165,7 @@ TEST_CASE("the report of very many tasks, ever so deep, has the first hundred") 
     };
     EventLoop loop;
     loop.set_debug(true);
+    loop.set_slow_callback_duration(1h);
     loop.set_deadlock_notice(0s);
     std::string text;
     loop.set_exception_handler([&](EventLoop&, const ExceptionContext& context) {
@@ -179,6 +180,7 @@ TEST_CASE("the report of very many tasks, ever so deep, has the first hundred") 
 TEST_CASE("a deadlock is reported once in a run, and the loop waits on") {
     EventLoop loop;
     loop.set_debug(true);
+    loop.set_slow_callback_duration(1h);
     loop.set_deadlock_notice(0s);
     int reports = 0;
     const Future<> future = loop.create_future();
@@ -319,6 +321,7 @@ TEST_CASE("a loop without tasks has no deadlock") {
     EventLoop loop;
     loop.set_deadlock_notice(0s);
     loop.set_debug(true);
+    loop.set_slow_callback_duration(1h);
     const LoopReports reports(loop);
     std::jthread thread([&] { loop.stop(); });
     loop.run_forever();
@@ -331,6 +334,7 @@ TEST_CASE("Ctrl-C still ends a program that is deadlocked") {
     const auto main = [&]() -> Coro<> {
         EventLoop& loop = get_running_loop();
         loop.set_debug(true);
+        loop.set_slow_callback_duration(1h);
         loop.set_deadlock_notice(0s);
         loop.set_exception_handler([&](EventLoop&, const ExceptionContext& context) {
             reports.push_back(context.message);
