@@ -80,7 +80,7 @@ TEST_CASE("outside of debug mode a deadlock is not reported while a thread could
             const Future<> future = get_running_loop().create_future();
             std::jthread thread([&] {
                 // NOLINTNEXTLINE(bugprone-exception-escape): the loop is open
-                watched.loop().call_soon_threadsafe([future] { future.set_result(); });
+                watched.loop().call_soon_threadsafe([&future] { future.set_result(); });
             });
             co_await future;
         }
@@ -193,7 +193,7 @@ TEST_CASE("a deadlock is reported once in a run, and the loop waits on") {
         co_await future;
         const Future<> other = loop.create_future();
         // Deadlocked once more, as far as the loop can know, until a thread comes.
-        std::jthread thread([&] { loop.call_soon_threadsafe([other] { other.set_result(); }); });
+        std::jthread thread([&] { loop.call_soon_threadsafe([&other] { other.set_result(); }); });
         co_await other;
     };
     loop.run_until_complete(main());
@@ -214,7 +214,7 @@ TEST_CASE("the notice can be switched off, and takes no negative time") {
     watched.run([&]() -> Coro<> {
         const Future<> future = get_running_loop().create_future();
         std::jthread thread(
-            [&] { watched.loop().call_soon_threadsafe([future] { future.set_result(); }); });
+            [&] { watched.loop().call_soon_threadsafe([&future] { future.set_result(); }); });
         co_await future;
     });
     CHECK(watched.reports.empty());
