@@ -250,7 +250,7 @@ CO_TEST_CASE("print_task_tree takes no stack for tasks that wait for each other 
     print_task_tree(out);
     CHECK(out.str().find(" deepest waits for: sleep\n") != std::string::npos);
     task.cancel();
-    co_await turns();
+    co_await wait({task});
 }
 
 TEST_CASE("outside of tasks there is no call graph") {

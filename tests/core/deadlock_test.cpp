@@ -80,7 +80,7 @@ TEST_CASE("outside of debug mode a deadlock is not reported while a thread could
             const Future<> future = get_running_loop().create_future();
             std::jthread thread([&] {
                 // NOLINTNEXTLINE(bugprone-exception-escape): the loop is open
-                watched.loop().call_soon_threadsafe([future] { future.set_result(); });
+                watched.loop().call_soon_threadsafe([&future] { future.set_result(); });
             });
             co_await future;
         }
@@ -165,6 +165,7 @@ TEST_CASE("the report of very many tasks, ever so deep, has the first hundred") 
     };
     EventLoop loop;
     loop.set_debug(true);
+    loop.set_slow_callback_duration(1h);
     loop.set_deadlock_notice(0s);
     std::string text;
     loop.set_exception_handler([&](EventLoop&, const ExceptionContext& context) {
@@ -179,6 +180,7 @@ TEST_CASE("the report of very many tasks, ever so deep, has the first hundred") 
 TEST_CASE("a deadlock is reported once in a run, and the loop waits on") {
     EventLoop loop;
     loop.set_debug(true);
+    loop.set_slow_callback_duration(1h);
     loop.set_deadlock_notice(0s);
     int reports = 0;
     const Future<> future = loop.create_future();
@@ -191,7 +193,7 @@ TEST_CASE("a deadlock is reported once in a run, and the loop waits on") {
         co_await future;
         const Future<> other = loop.create_future();
         // Deadlocked once more, as far as the loop can know, until a thread comes.
-        std::jthread thread([&] { loop.call_soon_threadsafe([other] { other.set_result(); }); });
+        std::jthread thread([&] { loop.call_soon_threadsafe([&other] { other.set_result(); }); });
         co_await other;
     };
     loop.run_until_complete(main());
@@ -212,7 +214,7 @@ TEST_CASE("the notice can be switched off, and takes no negative time") {
     watched.run([&]() -> Coro<> {
         const Future<> future = get_running_loop().create_future();
         std::jthread thread(
-            [&] { watched.loop().call_soon_threadsafe([future] { future.set_result(); }); });
+            [&] { watched.loop().call_soon_threadsafe([&future] { future.set_result(); }); });
         co_await future;
     });
     CHECK(watched.reports.empty());
@@ -319,6 +321,7 @@ TEST_CASE("a loop without tasks has no deadlock") {
     EventLoop loop;
     loop.set_deadlock_notice(0s);
     loop.set_debug(true);
+    loop.set_slow_callback_duration(1h);
     const LoopReports reports(loop);
     std::jthread thread([&] { loop.stop(); });
     loop.run_forever();
@@ -331,6 +334,7 @@ TEST_CASE("Ctrl-C still ends a program that is deadlocked") {
     const auto main = [&]() -> Coro<> {
         EventLoop& loop = get_running_loop();
         loop.set_debug(true);
+        loop.set_slow_callback_duration(1h);
         loop.set_deadlock_notice(0s);
         loop.set_exception_handler([&](EventLoop&, const ExceptionContext& context) {
             reports.push_back(context.message);

@@ -60,8 +60,8 @@ TEST_CASE("a task that waits for the I/O of others is not deadlocked") {
         waits = []() -> Coro<> {
             asio::io_context& context = get_running_loop().io_context();
             const Future<> future = get_running_loop().create_future();
-            std::jthread thread([future, &context, work = asio::make_work_guard(context)] {
-                asio::post(context, [future] { future.set_result(); });
+            std::jthread thread([&future, &context, work = asio::make_work_guard(context)] {
+                asio::post(context, [&future] { future.set_result(); });
             });
             co_await future;
         };

@@ -18,6 +18,7 @@ class WatchedLoop {
 public:
     explicit WatchedLoop(bool debug = true) {
         runner_.get_loop().set_debug(debug);
+        runner_.get_loop().set_slow_callback_duration(std::chrono::hours(1)); // no reports of that
         runner_.get_loop().set_deadlock_notice(std::chrono::seconds(0));
         runner_.get_loop().set_exception_handler(
             [this](EventLoop& loop, const ExceptionContext& context) {
