@@ -32,6 +32,14 @@ struct Options {
     std::string json;
 };
 
+/// Whether `pattern` is the name of `item` or, if it is nobody's, part of it.
+template <class T>
+bool chosen(const T& item, std::string_view pattern, const std::vector<T>& all) {
+    const bool exact =
+        std::any_of(all.begin(), all.end(), [=](const T& other) { return other.name == pattern; });
+    return exact ? item.name == pattern : item.name.find(pattern) != std::string_view::npos;
+}
+
 void keep_to_one_cpu() {
     cpu_set_t all;
     CPU_ZERO(&all);
@@ -180,8 +188,7 @@ nlohmann::json compare(const Workload& workload, const Options& options) {
     std::map<std::string_view, std::vector<Sample>> samples;
     for (int run = 0; run < options.runs; ++run) {
         for (const Contender& contender : workload.contenders) {
-            if (options.only.empty() ||
-                contender.name.find(options.only) != std::string_view::npos) {
+            if (chosen(contender, options.only, workload.contenders)) {
                 samples[contender.name].push_back(
                     options.in_process ? run_here(workload, contender, options.scale)
                                        : run_apart(workload, contender, options.scale));
@@ -221,8 +228,10 @@ int run_suite(int argc, char** argv, const std::vector<Workload>& suite) {
     CLI::App app(
         "Compares muster with the same work written on other foundations. Medians; `ratio` "
         "is a contender's time by muster's.");
-    app.add_option("workload", options.filter, "Only workloads whose name contains this");
-    app.add_option("--only", options.only, "Only contenders whose name contains this");
+    app.add_option("workload", options.filter,
+                   "Only the workload of this name, or those whose name contains it");
+    app.add_option("--only", options.only,
+                   "Only the contender of this name, or those whose name contains it");
     app.add_option("--runs", options.runs, "Runs of each contender")
         ->check(CLI::PositiveNumber)
         ->capture_default_str();
@@ -239,7 +248,7 @@ int run_suite(int argc, char** argv, const std::vector<Workload>& suite) {
     nlohmann::json all = nlohmann::json::array();
     bool any = false;
     for (const Workload& workload : suite) {
-        if (workload.name.find(options.filter) == std::string_view::npos) {
+        if (!chosen(workload, options.filter, suite)) {
             continue;
         }
         any = true;
