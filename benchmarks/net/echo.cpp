@@ -39,8 +39,7 @@ muster::Coro<> serve(RequestCount& count, std::optional<std::chrono::seconds> de
     }
 }
 
-muster::Coro<> serve_streams(RequestCount& count, EchoLoad load) {
-    const LoadClient client(load.connections);
+muster::Coro<> serve_streams(const LoadClient& client, RequestCount& count, EchoLoad load) {
     muster::Event finished;
     count.finish = [&finished] { finished.set(); };
     const muster::Server server = co_await muster::start_server(
@@ -53,8 +52,9 @@ muster::Coro<> serve_streams(RequestCount& count, EchoLoad load) {
 }
 
 void on_muster(Meter& meter, const EchoLoad& load) {
+    const LoadClient client(load.connections); // leaves last: connections must not break
     RequestCount count(meter, load.requests);
-    muster::run(serve_streams(count, load));
+    muster::run(serve_streams(client, count, load));
 }
 
 // --- Asio's sockets ---
@@ -76,8 +76,7 @@ muster::Coro<> accept(RequestCount& count, tcp::acceptor acceptor) {
     }
 }
 
-muster::Coro<> serve_sockets(RequestCount& count, EchoLoad load) {
-    const LoadClient client(load.connections);
+muster::Coro<> serve_sockets(const LoadClient& client, RequestCount& count) {
     muster::Event finished;
     count.finish = [&finished] { finished.set(); };
     tcp::acceptor acceptor(muster::get_running_loop().io_context());
@@ -91,8 +90,9 @@ muster::Coro<> serve_sockets(RequestCount& count, EchoLoad load) {
 }
 
 void on_bridge(Meter& meter, const EchoLoad& load) {
+    const LoadClient client(load.connections);
     RequestCount count(meter, load.requests);
-    muster::run(serve_sockets(count, load));
+    muster::run(serve_sockets(client, count));
 }
 
 Contender contender(std::string_view name, void (*server)(Meter&, const EchoLoad&),
