@@ -30,10 +30,6 @@ constexpr int most_edges = 256;
                 error_code(errno, boost::system::system_category()).message());
 }
 
-std::uint64_t token(std::uint32_t place, std::uint32_t generation) {
-    return (std::uint64_t{generation} << 32) | place;
-}
-
 } // namespace
 
 asio::execution_context::id Reactor::id;
@@ -59,8 +55,8 @@ void Reactor::notify_fork(asio::execution_context::fork_event event) {
         return;
     }
     open();
-    for (const Place& place : places_) {
-        if (place.watch != nullptr && !control(EPOLL_CTL_ADD, *place.watch)) {
+    for (const Watch* watch : places_) {
+        if (watch != nullptr && !control(EPOLL_CTL_ADD, *watch)) {
             fail("cannot wait for a connection");
         }
     }
@@ -69,24 +65,23 @@ void Reactor::notify_fork(asio::execution_context::fork_event event) {
 std::uint32_t Reactor::enter(Watch& watch) {
     if (free_.empty()) {
         free_.push_back(static_cast<std::uint32_t>(places_.size()));
-        places_.emplace_back();
+        places_.push_back(nullptr);
     }
     const std::uint32_t place = free_.back();
     free_.pop_back();
-    places_[place].watch = &watch;
+    places_[place] = &watch;
     return place;
 }
 
 void Reactor::leave(std::uint32_t place) noexcept {
-    places_[place].watch = nullptr;
-    ++places_[place].generation;
+    places_[place] = nullptr;
     free_.push_back(place);
 }
 
 bool Reactor::control(int operation, const Watch& watch) noexcept {
     epoll_event event{};
     event.events = watch.events_;
-    event.data.u64 = token(watch.place_, places_[watch.place_].generation);
+    event.data.u32 = watch.place_;
     return ::epoll_ctl(set_->native_handle(), operation, watch.fd_, &event) == 0;
 }
 
@@ -137,9 +132,7 @@ int Reactor::collect() noexcept {
         ::epoll_wait(set_->native_handle(), events.data(), static_cast<int>(events.size()), 0);
     for (int i = 0; i < count; ++i) {
         const epoll_event& event = events[static_cast<std::size_t>(i)];
-        const auto place = static_cast<std::uint32_t>(event.data.u64);
-        Watch* watch = places_[place].watch;
-        if (watch != nullptr && event.data.u64 == token(place, places_[place].generation)) {
+        if (Watch* watch = places_[event.data.u32]) {
             watch->on_edge(event.events);
         }
     }

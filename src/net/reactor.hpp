@@ -30,14 +30,6 @@ private:
 
     using Set = boost::asio::posix::basic_stream_descriptor<boost::asio::io_context::executor_type>;
 
-    /// A place for a watch. What the kernel reports for an earlier one of the same place is told
-    /// apart by its generation: a descriptor that another process holds, too, may outlive its
-    /// stream in the set.
-    struct Place {
-        Watch* watch = nullptr;
-        std::uint32_t generation = 0;
-    };
-
     void shutdown() noexcept override { set_.reset(); }
 
     void notify_fork(boost::asio::execution_context::fork_event event) override;
@@ -54,7 +46,9 @@ private:
 
     boost::asio::io_context& context_;
     std::optional<Set> set_; // until the io_context is destroyed
-    std::vector<Place> places_;
+    // What the kernel names is a place, not a watch: a descriptor that another process holds, too,
+    // may outlive its stream in the set. Who has the place then looks, and finds nothing.
+    std::vector<Watch*> places_;
     std::vector<std::uint32_t> free_;
     std::size_t waiting_ = 0; // watches that somebody waits for
     bool armed_ = false;      // Asio waits for the set
