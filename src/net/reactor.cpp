@@ -10,6 +10,7 @@
 
 #include <array>
 #include <cerrno>
+#include <memory>
 #include <string>
 #include <utility>
 
@@ -44,7 +45,7 @@ void Reactor::open() {
     if (!set.valid()) {
         fail("cannot wait for connections");
     }
-    set_.emplace(context_);
+    set_ = std::make_unique<Set>(context_);
     set_->assign(set.get());
     static_cast<void>(set.release());
 }

@@ -8,7 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <memory>
 #include <vector>
 
 namespace muster::detail {
@@ -45,7 +45,7 @@ private:
     [[nodiscard]] int collect() noexcept;
 
     boost::asio::io_context& context_;
-    std::optional<Set> set_; // until the io_context is destroyed
+    std::unique_ptr<Set> set_; // until the io_context is destroyed
     // What the kernel names is a place, not a watch: a descriptor that another process holds, too,
     // may outlive its stream in the set. Who has the place then looks, and finds nothing.
     std::vector<Watch*> places_;

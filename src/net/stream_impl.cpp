@@ -288,7 +288,7 @@ void StreamImpl::send(std::string_view bytes) {
 
 /// Sends until there is no room: only then does the system tell when there is some again.
 void StreamImpl::send_more() {
-    while (!outgoing_.empty()) {
+    while (socket_ && !outgoing_.empty()) {
         error_code error;
         sent_ += socket_->write_some(std::string_view(outgoing_).substr(sent_), error);
         if (would_wait(error)) {
