@@ -32,6 +32,14 @@ struct Options {
     std::string json;
 };
 
+/// Whether `pattern` is the name of `item` or, if it is nobody's, part of it.
+template <class T>
+bool chosen(const T& item, std::string_view pattern, const std::vector<T>& all) {
+    const bool exact =
+        std::any_of(all.begin(), all.end(), [=](const T& other) { return other.name == pattern; });
+    return exact ? item.name == pattern : item.name.find(pattern) != std::string_view::npos;
+}
+
 void keep_to_one_cpu() {
     cpu_set_t all;
     CPU_ZERO(&all);
@@ -175,19 +183,12 @@ nlohmann::json as_json(const Workload& workload,
     return {{"workload", workload.name}, {"unit", workload.unit}, {"contenders", contenders}};
 }
 
-/// A name that is given in full means that contender alone.
-bool wanted(const Workload& workload, const Contender& contender, const std::string& only) {
-    const bool in_full = std::any_of(workload.contenders.begin(), workload.contenders.end(),
-                                     [&](const Contender& one) { return one.name == only; });
-    return in_full ? contender.name == only : contender.name.find(only) != std::string_view::npos;
-}
-
 nlohmann::json compare(const Workload& workload, const Options& options) {
     fmt::print("\n{}: {}\n", workload.name, workload.description);
     std::map<std::string_view, std::vector<Sample>> samples;
     for (int run = 0; run < options.runs; ++run) {
         for (const Contender& contender : workload.contenders) {
-            if (wanted(workload, contender, options.only)) {
+            if (chosen(contender, options.only, workload.contenders)) {
                 samples[contender.name].push_back(
                     options.in_process ? run_here(workload, contender, options.scale)
                                        : run_apart(workload, contender, options.scale));
@@ -227,7 +228,8 @@ int run_suite(int argc, char** argv, const std::vector<Workload>& suite) {
     CLI::App app(
         "Compares muster with the same work written on other foundations. Medians; `ratio` "
         "is a contender's time by muster's.");
-    app.add_option("workload", options.filter, "Only workloads whose name contains this");
+    app.add_option("workload", options.filter,
+                   "Only the workload of this name, or those whose name contains it");
     app.add_option("--only", options.only,
                    "Only the contender of this name, or those whose name contains it");
     app.add_option("--runs", options.runs, "Runs of each contender")
@@ -246,7 +248,7 @@ int run_suite(int argc, char** argv, const std::vector<Workload>& suite) {
     nlohmann::json all = nlohmann::json::array();
     bool any = false;
     for (const Workload& workload : suite) {
-        if (workload.name.find(options.filter) == std::string_view::npos) {
+        if (!chosen(workload, options.filter, suite)) {
             continue;
         }
         any = true;

@@ -24,12 +24,11 @@ constexpr std::chrono::seconds rest_time{1};
 
 int accept_client(int listener) noexcept {
 #ifdef SOCK_CLOEXEC
-    return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK);
+    return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC);
 #else
     const int fd = ::accept(listener, nullptr, nullptr);
     if (fd >= 0) {
         ::fcntl(fd, F_SETFD, FD_CLOEXEC);
-        ::fcntl(fd, F_SETFL, O_NONBLOCK);
     }
     return fd;
 #endif
@@ -162,23 +161,12 @@ void Listener::wait() {
 }
 
 void Listener::accept_all() {
-    const AnySocket::protocol_type protocol(address_.host.empty() ? AF_UNIX
-                                            : address_.host.find(':') < address_.host.size()
-                                                ? AF_INET6
-                                                : AF_INET,
-                                            0);
+    const auto kind = address_.host.empty() ? Transport::Kind::unix_socket : Transport::Kind::tcp;
     // Others should have their turn, too.
     for (int i = 0; i <= options_.backlog && acceptor_; ++i) {
         const int fd = accept_client(acceptor_->native_handle());
         if (fd >= 0) {
-            AnySocket socket(acceptor_->get_executor());
-            error_code error;
-            socket.assign(protocol, fd, error);
-            if (error) {
-                ::close(fd);
-                continue;
-            }
-            accepted_(std::move(socket));
+            accepted_(Transport(acceptor_->get_executor().context(), Descriptor(fd), kind));
             continue;
         }
         if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {

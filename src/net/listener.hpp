@@ -2,6 +2,7 @@
 
 #include "net/endpoint.hpp"
 #include "net/loop_resident.hpp"
+#include "net/transport.hpp"
 
 #include <muster/core/function.hpp>
 #include <muster/net/address.hpp>
@@ -28,7 +29,7 @@ struct ListenerOptions {
 /// A listening socket.
 class Listener final : public std::enable_shared_from_this<Listener>, private LoopResident {
 public:
-    using Accepted = UniqueFunction<void(AnySocket)>;
+    using Accepted = UniqueFunction<void(Transport)>;
     using Failed = UniqueFunction<void(const std::string& why)>;
 
     /// Binds it. Throws ListenError.
@@ -46,7 +47,8 @@ public:
     [[nodiscard]] const SocketAddress& address() const noexcept { return address_; }
 
 private:
-    using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::stream_protocol>;
+    using Acceptor = boost::asio::basic_socket_acceptor<boost::asio::generic::stream_protocol,
+                                                        boost::asio::io_context::executor_type>;
 
     void context_gone() noexcept override { close(); }
 

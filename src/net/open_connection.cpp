@@ -34,8 +34,8 @@ void check_limit(const OpenOptions& options) {
 /// A stream on `socket`, with TLS if that is wanted, before `deadline`.
 Coro<Stream> opened(detail::AnySocket socket, std::string host, OpenOptions options,
                     Clock::time_point deadline) {
-    Stream stream(
-        std::make_shared<detail::StreamImpl>(std::move(socket), options.limit, std::move(host)));
+    Stream stream(std::make_shared<detail::StreamImpl>(detail::Transport(std::move(socket)),
+                                                       options.limit, std::move(host)));
     if (options.tls) {
         const TimeLimit rest = options.timeout.limited() ? TimeLimit(deadline - Clock::now())
                                                          : TimeLimit(std::nullopt);

@@ -7,14 +7,14 @@
 #include <muster/net/resolver.hpp>
 #include <muster/net/server.hpp>
 
-#include <boost/asio/ip/tcp.hpp>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
 
 #include <unordered_set>
 #include <utility>
 
 namespace muster {
-
-namespace asio = boost::asio;
 
 namespace detail {
 
@@ -134,7 +134,7 @@ private:
     void listen() {
         for (const auto& listener : listeners_) {
             listener->start(
-                [self = weak_from_this()](AnySocket socket) {
+                [self = weak_from_this()](Transport socket) {
                     if (const auto state = self.lock()) {
                         state->accepted(std::move(socket));
                     }
@@ -164,14 +164,24 @@ private:
         }
     }
 
-    void accepted(AnySocket socket) {
+    void accepted(Transport socket) {
         EventLoop* loop = this->loop();
         if (loop == nullptr) {
             return;
         }
-        boost::system::error_code ignored;
-        socket.set_option(asio::ip::tcp::no_delay(true), ignored); // a Unix socket has none
-        auto client = std::make_shared<StreamImpl>(std::move(socket), options_.limit, "");
+        const int on = 1;
+        ::setsockopt(socket.native_handle(), IPPROTO_TCP, TCP_NODELAY, &on,
+                     sizeof on); // a Unix socket has none
+        std::shared_ptr<StreamImpl> client;
+        try {
+            client = std::make_shared<StreamImpl>(std::move(socket), options_.limit, "");
+        } catch (const Error&) { // the system has no room for one more
+            ExceptionContext context;
+            context.message = "a client was turned away";
+            context.exception = std::current_exception();
+            loop->call_exception_handler(context);
+            return;
+        }
         clients_.insert(client.get());
         client->on_closed([self = weak_from_this(), gone = client.get()] {
             if (const auto state = self.lock()) {

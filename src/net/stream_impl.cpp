@@ -1,15 +1,14 @@
 #include "net/stream_impl.hpp"
 
-#include <muster/asio.hpp>
 #include <muster/core/timeout.hpp>
 
-#include <boost/asio/bind_allocator.hpp>
-#include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
-#include <boost/asio/execution/context.hpp>
-#include <boost/asio/query.hpp>
 
+#include <sys/epoll.h>
+
+#include <array>
 #include <chrono>
+#include <span>
 #include <utility>
 
 namespace muster::detail {
@@ -23,10 +22,10 @@ constexpr std::size_t large_read = 65536;
 constexpr int most_discarded_reads = 16;
 constexpr std::chrono::seconds goodbye_limit{5};
 
-/// Shared by all streams of the thread: what is read at once never stays in it.
-asio::mutable_buffer scratch() {
+/// Shared by all streams of the thread: what is read never stays in it.
+std::span<char> scratch() {
     static thread_local std::array<char, large_read> bytes;
-    return asio::buffer(bytes);
+    return bytes;
 }
 
 bool would_wait(const error_code& error) {
@@ -36,24 +35,22 @@ bool would_wait(const error_code& error) {
 } // namespace
 
 StreamImpl::StreamImpl(Transport connected, std::size_t limit, std::string host)
-    : LoopResident(asio::query(connected.get_executor(), asio::execution::context)),
+    : LoopResident(connected.context()),
       socket_(std::move(connected)),
-      context_(&asio::query(socket_->get_executor(), asio::execution::context)),
+      context_(&socket_->context()),
       limit_(limit),
-      host_(std::move(host)) {
-    error_code error;
-    socket_->non_blocking(true, error);
-    if (const AnyEndpoint peer = socket_->remote_endpoint(error); !error) {
-        peername_ = address_of(peer);
-    }
-    if (const AnyEndpoint here = socket_->local_endpoint(error); !error) {
-        sockname_ = address_of(here);
-    }
+      host_(std::move(host)),
+      peername_(socket_->peername()),
+      sockname_(socket_->sockname()),
+      more_(socket_->kind() == Transport::Kind::write_end),
+      drop_by_drop_(socket_->kind() == Transport::Kind::unix_socket) {
+    watch(*context_, socket_->native_handle());
 }
 
 StreamImpl::~StreamImpl() { close_socket(false); }
 
 void StreamImpl::context_gone() noexcept {
+    const auto self = self_;
     if (!eof_ && input_error_ == nullptr) {
         input_error_ = std::make_exception_ptr(
             ConnectionResetError("the connection to " + who() + " ended with its event loop"));
@@ -62,7 +59,7 @@ void StreamImpl::context_gone() noexcept {
 }
 
 void StreamImpl::check_loop(const TaskBase& task) const {
-    if (&static_cast<asio::execution_context&>(task.loop()->loop().io_context()) != context_) {
+    if (&task.loop()->loop().io_context() != context_) {
         throw RuntimeError("the connection to " + who() + " belongs to another event loop");
     }
 }
@@ -86,7 +83,7 @@ void StreamImpl::check_input() const {
 }
 
 void StreamImpl::peek() {
-    if (!eof_ && !reading_) {
+    if (!eof_) {
         more_ = true;
         receive_now();
     }
@@ -106,53 +103,79 @@ bool StreamImpl::Fill::suspend(PromiseBase& leaf) {
         }
         pass(leaf);
     } else {
-        stream_.start_reading();
+        stream_.set_reading(true);
+        waits_ = true;
         begin(leaf);
     }
     return true;
 }
 
-/// Reads what is there, if the last read was full; true when something has come of it. Never while
-/// a read of Asio is under way, which may have taken bytes that its handler has not delivered.
+void StreamImpl::on_edge(std::uint32_t events) {
+    const auto self = self_; // it must not go before this returns
+    const auto any_of = [events](std::uint32_t wanted) { return (events & wanted) != 0; };
+    if (any_of(EPOLLPRI)) {
+        drop_by_drop_ = true; // a read ends at TCP's urgent mark, whatever is behind
+    }
+    if (any_of(EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        hung_up_ = true;
+    }
+    if (writing_ && any_of(EPOLLOUT | EPOLLHUP | EPOLLERR)) {
+        send_more();
+    }
+    if (!socket_ || !any_of(EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+        return;
+    }
+    more_ = true;
+    if (goodbye_) {
+        discard();
+    } else {
+        set_reading(false);
+        readers_.grant_all(); // who reads does it itself, right before it uses what it gets
+    }
+}
+
+/// A reader that was cancelled waits no more; for the peer's goodbye the stream waits itself.
+void StreamImpl::reader_resumed() noexcept {
+    if (!goodbye_) {
+        set_reading(false);
+    }
+}
+
+void StreamImpl::set_reading(bool reading) noexcept {
+    reading_ = reading && socket_;
+    set_waiting(reading_ || writing_);
+}
+
+void StreamImpl::set_writing(bool writing) noexcept {
+    writing_ = writing;
+    set_waiting(reading_ || writing_);
+}
+
+/// Reads what is there, unless that is nothing for certain; true when something has come of it.
 bool StreamImpl::receive_now() {
-    if (!socket_ || reading_ || !more_) {
+    if (!socket_ || !more_) {
         return false;
     }
     error_code error;
-    const asio::mutable_buffer buffer = scratch();
+    const std::span<char> buffer = scratch();
     const std::size_t count = socket_->read_some(buffer, error);
-    more_ = !error && count == buffer.size();
+    more_ = !error && (count == buffer.size() || drop_by_drop_ || hung_up_);
     if (would_wait(error)) {
         return false;
     }
-    received(error, {static_cast<const char*>(buffer.data()), count});
+    received(error, {buffer.data(), count});
     return true;
 }
 
-void StreamImpl::start_reading() {
-    if (reading_ || !socket_) {
-        return;
+/// Reads until the peer's goodbye.
+void StreamImpl::discard() {
+    for (int i = 0; i < most_discarded_reads && receive_now(); ++i) {
     }
-    reading_ = true;
-    socket_->async_read_some(
-        asio::buffer(chunk_),
-        asio::bind_allocator(PoolAllocator<void*>(),
-                             [self = shared_from_this()](error_code error, std::size_t count) {
-                                 self->on_read(error, count);
-                                 run_woken();
-                             }));
-}
-
-void StreamImpl::on_read(const error_code& error, std::size_t count) {
-    reading_ = false;
-    if (!socket_) {
-        return;
-    }
-    more_ = count == chunk_.size();
-    received(error, {chunk_.data(), count});
-    receive_now();
-    if (goodbye_) {
-        start_reading();
+    if (socket_) {
+        set_reading(true);
+        if (more_) {
+            repeat_edges(); // others should have their turn, too
+        }
     }
 }
 
@@ -245,7 +268,7 @@ void StreamImpl::send(std::string_view bytes) {
     } else {
         // Nearly always the socket takes everything at once, which saves a turn of the loop.
         error_code error;
-        const std::size_t count = socket_->write_some(asio::buffer(bytes), error);
+        const std::size_t count = socket_->write_some(bytes, error);
         if (error && !would_wait(error)) {
             fail_output(error);
             return;
@@ -255,44 +278,37 @@ void StreamImpl::send(std::string_view bytes) {
         }
         outgoing_ = bytes.substr(count);
         sent_ = 0;
-        start_writing();
+        self_ = shared_from_this();
+        set_writing(true);
+        watch_writing();
+        send_more();
     }
     paused_ = paused_ || backlog() > high_;
 }
 
-void StreamImpl::start_writing() {
-    writing_ = true;
-    socket_->async_write_some(
-        asio::buffer(outgoing_) + sent_,
-        asio::bind_allocator(PoolAllocator<void*>(),
-                             [self = shared_from_this()](error_code error, std::size_t count) {
-                                 self->on_written(error, count);
-                                 run_woken();
-                             }));
-}
-
-void StreamImpl::on_written(const error_code& error, std::size_t count) {
-    writing_ = false;
-    if (!socket_) {
-        return;
-    }
-    if (error) {
-        fail_output(error);
-        return;
-    }
-    sent_ += count;
-    if (sent_ == outgoing_.size()) {
-        outgoing_ = std::exchange(queued_, {});
-        sent_ = 0;
-    }
-    if (!outgoing_.empty()) {
-        start_writing();
+/// Sends until there is no room: only then does the system tell when there is some again.
+void StreamImpl::send_more() {
+    while (socket_ && !outgoing_.empty()) {
+        error_code error;
+        sent_ += socket_->write_some(std::string_view(outgoing_).substr(sent_), error);
+        if (would_wait(error)) {
+            break;
+        }
+        if (error) {
+            fail_output(error);
+            return;
+        }
+        if (sent_ == outgoing_.size()) {
+            outgoing_ = std::exchange(queued_, {});
+            sent_ = 0;
+        }
     }
     if (paused_ && backlog() <= low_) {
         paused_ = false;
         drainers_.grant_all();
     }
-    if (!writing_) {
+    if (outgoing_.empty()) {
+        set_writing(false);
         output_done();
     }
 }
@@ -302,8 +318,7 @@ void StreamImpl::output_done() {
     if (closing_) {
         finish();
     } else if (eof_written_) {
-        error_code ignored;
-        socket_->shutdown(AnySocket::shutdown_send, ignored);
+        socket_->shut_down_writing();
     }
 }
 
@@ -315,6 +330,7 @@ void StreamImpl::fail_output(const error_code& error) {
     queued_.clear();
     sent_ = 0;
     paused_ = false;
+    set_writing(false);
     drainers_.grant_all();
     closers_.grant_all();
     if (closing_) {
@@ -382,6 +398,7 @@ void StreamImpl::close() noexcept {
     if (std::exchange(closing_, true)) {
         return;
     }
+    const auto self = self_;
     if (tls_ != nullptr && tls_->established()) {
         tls_->shut_down();
         send(tls_->output());
@@ -403,19 +420,20 @@ void StreamImpl::finish() {
     }
     // Closing now, with bytes of TLS unread or on their way, would make the kernel reset the
     // connection, and the peer lose what it has not read yet.
-    error_code ignored;
-    socket_->shutdown(AnySocket::shutdown_send, ignored);
-    goodbye_.emplace(socket_->get_executor(), goodbye_limit);
+    socket_->shut_down_writing();
+    self_ = shared_from_this();
+    goodbye_.emplace(*context_, goodbye_limit);
     goodbye_->async_wait([self = shared_from_this()](error_code error) {
         if (!error) {
             self->close_socket(true);
             run_woken();
         }
     });
-    start_reading();
+    discard();
 }
 
 void StreamImpl::abort() noexcept {
+    const auto self = self_;
     closing_ = true;
     if (backlog() > 0 && output_error_ == nullptr) {
         output_error_ = std::make_exception_ptr(ConnectionResetError(
@@ -434,10 +452,12 @@ void StreamImpl::close_socket(bool gracefully) noexcept {
     for (int i = 0; gracefully && !error && i < most_discarded_reads; ++i) {
         socket_->read_some(scratch(), error);
     }
-    socket_->close(error);
+    unwatch();
     socket_.reset();
     goodbye_.reset();
     leave();
+    reading_ = writing_ = false;
+    const auto self = std::move(self_); // to the end of this function
     closing_ = eof_ = true;
     outgoing_.clear();
     queued_.clear();

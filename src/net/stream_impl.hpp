@@ -1,6 +1,7 @@
 #pragma once
 
 #include "net/loop_resident.hpp"
+#include "net/reactor.hpp"
 #include "net/read_buffer.hpp"
 #include "net/socket_wait.hpp"
 #include "net/tls_session.hpp"
@@ -11,8 +12,8 @@
 
 #include <boost/asio/steady_timer.hpp>
 
-#include <array>
 #include <cstddef>
+#include <cstdint>
 #include <exception>
 #include <memory>
 #include <optional>
@@ -22,11 +23,14 @@
 namespace muster::detail {
 
 /// A Stream from inside. Driven by callbacks, not by tasks: it goes on sending while tasks are
-/// being cancelled. Its handlers hold it.
-class StreamImpl final : public std::enable_shared_from_this<StreamImpl>, private LoopResident {
+/// being cancelled. It holds itself while it does something that nobody waits for.
+class StreamImpl final : public std::enable_shared_from_this<StreamImpl>,
+                         private LoopResident,
+                         private Watch {
 public:
     /// Takes over a connected socket or a pipe. `host` is the name that was connected to, if there
-    /// was one, or what the pipe is called in messages.
+    /// was one, or what the pipe is called in messages. Throws Error when the system has no room
+    /// to wait for it.
     StreamImpl(Transport connected, std::size_t limit, std::string host);
     ~StreamImpl() override;
 
@@ -47,7 +51,8 @@ public:
     /// Looks at the socket without waiting.
     void peek();
 
-    /// Awaiting it waits until something has been added to the input, or it has ended or broken.
+    /// Awaiting it waits until something may have been added to the input, or it has ended or
+    /// broken: look, and await another one if need be.
     class Fill;
     [[nodiscard]] Fill fill(const char* function) noexcept;
 
@@ -99,23 +104,28 @@ public:
     /// The peer, for messages: "r1 (192.0.2.1:22)".
     [[nodiscard]] std::string who() const;
 
-    [[nodiscard]] int descriptor() noexcept { return socket_ ? socket_->native_handle() : -1; }
+    [[nodiscard]] int descriptor() const noexcept {
+        return socket_ ? socket_->native_handle() : -1;
+    }
 
 private:
     void context_gone() noexcept override;
     void check_loop(const TaskBase& task) const;
 
+    void on_edge(std::uint32_t events) override;
+    void reader_resumed() noexcept;
+    void set_reading(bool reading) noexcept;
+    void set_writing(bool writing) noexcept;
+
     bool receive_now();
-    void start_reading();
-    void on_read(const boost::system::error_code& error, std::size_t count);
+    void discard();
     void received(const boost::system::error_code& error, std::string_view bytes);
     void take_in(std::string_view bytes);
     void decrypt();
     void input_ended();
 
     void send(std::string_view bytes);
-    void start_writing();
-    void on_written(const boost::system::error_code& error, std::size_t count);
+    void send_more();
     void output_done();
     void fail_output(const boost::system::error_code& error);
     void lose(const boost::system::error_code& error);
@@ -125,19 +135,22 @@ private:
     Coro<void> handshake();
 
     std::optional<Transport> socket_; // or a pipe; until it is closed
-    boost::asio::execution_context* context_;
+    boost::asio::io_context* context_;
     std::size_t limit_;
     std::string host_;
     SocketAddress peername_;
     SocketAddress sockname_;
     std::unique_ptr<TlsSession> tls_;
 
+    std::shared_ptr<StreamImpl> self_; // while it goes on by itself
+
     ReadBuffer input_;
-    std::array<char, 4096> chunk_; // what a read that waits is given; there may be many that do
-    WaitList readers_;             // one at most
+    WaitList readers_; // one at most
     std::exception_ptr input_error_;
-    bool reading_ = false; // a read of Asio is under way
-    bool more_ = false;    // the last read was full: the next need not wait
+    bool reading_ = false; // somebody waits for something to read
+    bool more_;            // there may be something to read
+    bool drop_by_drop_;    // a read may give less than there is
+    bool hung_up_ = false; // the end has come, behind what is to be read
     bool ended_ = false;   // by the peer
     bool eof_ = false;     // readers find the end
 
@@ -148,8 +161,8 @@ private:
     std::size_t low_ = default_stream_limit / 4;
     WaitList drainers_;
     std::exception_ptr output_error_;
-    bool writing_ = false;
-    bool paused_ = false; // drain() waits
+    bool writing_ = false; // there was no room to write
+    bool paused_ = false;  // drain() waits
     bool eof_written_ = false;
 
     WaitList closers_;
@@ -168,11 +181,22 @@ public:
         return suspend(handle.promise());
     }
 
+    void await_resume() {
+        if (!waits_) {
+            SocketWait::await_resume();
+            return;
+        }
+        stream_.reader_resumed();
+        SocketWait::await_resume();
+        stream_.receive_now();
+    }
+
 private:
     bool suspend(PromiseBase& leaf);
 
     StreamImpl& stream_;
     const char* function_;
+    bool waits_ = false; // else it has read by itself
 };
 
 inline StreamImpl::Fill StreamImpl::fill(const char* function) noexcept {

@@ -1,6 +1,5 @@
 #include "net/child.hpp"
 #include "net/pipe.hpp"
-#include "net/pipe_end.hpp"
 #include "net/stream_impl.hpp"
 
 #include <muster/core/gather.hpp>
@@ -147,17 +146,17 @@ Coro<Process> create_subprocess_exec(std::string program, Arguments args,
     Ends out = make_ends(options.stdout_, STDOUT_FILENO);
     Ends err = make_ends(options.stderr_, STDERR_FILENO);
     auto impl = std::make_shared<Process::Impl>();
-    const auto open = [&](std::optional<Stream>& stream, Ends& ends, detail::PipeEnd::Use use,
+    const auto open = [&](std::optional<Stream>& stream, Ends& ends, detail::Transport::Kind kind,
                           const char* name) {
         if (ends.ours.valid()) {
-            detail::PipeEnd end(core.loop().io_context(), std::move(ends.ours), use);
+            detail::Transport end(core.loop().io_context(), std::move(ends.ours), kind);
             stream.emplace(std::make_shared<detail::StreamImpl>(std::move(end), options.limit,
                                                                 name + (" of " + program)));
         }
     };
-    open(impl->in, in, detail::PipeEnd::Use::writing, "stdin");
-    open(impl->out, out, detail::PipeEnd::Use::reading, "stdout");
-    open(impl->err, err, detail::PipeEnd::Use::reading, "stderr");
+    open(impl->in, in, detail::Transport::Kind::write_end, "stdin");
+    open(impl->out, out, detail::Transport::Kind::read_end, "stdout");
+    open(impl->err, err, detail::Transport::Kind::read_end, "stderr");
     // Last, so that nothing can fail any more while a child runs.
     impl->child = detail::Child::start(core, program, args.get(), options,
                                        {in.childs.get(), out.childs.get(), err.childs.get()});

@@ -1,91 +1,65 @@
 #pragma once
 
+#include "net/descriptor.hpp"
 #include "net/endpoint.hpp"
-#include "net/pipe_end.hpp"
 
-#include <boost/asio/any_io_executor.hpp>
-#include <boost/asio/buffer.hpp>
-#include <boost/asio/error.hpp>
-#include <boost/asio/socket_base.hpp>
+#include <boost/asio/io_context.hpp>
 #include <boost/system/error_code.hpp>
 
 #include <cstddef>
-#include <utility>
-#include <variant>
+#include <cstdint>
+#include <span>
+#include <string_view>
 
 namespace muster::detail {
 
-/// What a Stream reads from and writes to: a socket, or one end of a pipe. Has the interface of an
-/// Asio socket; a pipe has no addresses.
+/// What a Stream reads from and writes to: a connected socket, or one end of a pipe. Never waits:
+/// its operations give asio::error::would_block instead.
 class Transport {
 public:
-    using executor_type = boost::asio::any_io_executor;
-    using shutdown_type = boost::asio::socket_base::shutdown_type;
+    enum class Kind : std::uint8_t {
+        tcp,
+        unix_socket,
+        read_end,
+        write_end, ///< what is read from it is the end of file
+    };
 
-    Transport(AnySocket socket) : end_(std::move(socket)) {}
+    /// Makes `descriptor` non-blocking.
+    Transport(boost::asio::io_context& context, Descriptor descriptor, Kind kind) noexcept;
 
-    Transport(PipeEnd end) : end_(std::move(end)) {}
+    /// Takes the descriptor, which is non-blocking, out of an Asio socket.
+    explicit Transport(AnySocket socket);
 
-    [[nodiscard]] executor_type get_executor() {
-        return std::visit([](auto& end) { return end.get_executor(); }, end_);
-    }
+    [[nodiscard]] boost::asio::io_context& context() const noexcept { return *context_; }
 
-    [[nodiscard]] int native_handle() {
-        return std::visit([](auto& end) { return end.native_handle(); }, end_);
-    }
+    [[nodiscard]] int native_handle() const noexcept { return descriptor_.get(); }
 
-    void non_blocking(bool mode, boost::system::error_code& error) {
-        std::visit([&](auto& end) { end.non_blocking(mode, error); }, end_);
-    }
+    [[nodiscard]] Kind kind() const noexcept { return kind_; }
 
-    [[nodiscard]] AnyEndpoint remote_endpoint(boost::system::error_code& error) const {
-        const auto* socket = std::get_if<AnySocket>(&end_);
-        return socket != nullptr ? socket->remote_endpoint(error) : no_endpoint(error);
-    }
+    /// Empty for pipes.
+    [[nodiscard]] SocketAddress peername() const;
+    [[nodiscard]] SocketAddress sockname() const;
 
-    [[nodiscard]] AnyEndpoint local_endpoint(boost::system::error_code& error) const {
-        const auto* socket = std::get_if<AnySocket>(&end_);
-        return socket != nullptr ? socket->local_endpoint(error) : no_endpoint(error);
-    }
+    /// The end of file is asio::error::eof.
+    std::size_t read_some(std::span<char> buffer, boost::system::error_code& error) noexcept;
 
-    std::size_t read_some(boost::asio::mutable_buffer buffer, boost::system::error_code& error) {
-        return std::visit([&](auto& end) { return end.read_some(buffer, error); }, end_);
-    }
+    /// A peer that is gone is an error, and never the signal SIGPIPE, whose disposition is the
+    /// host's.
+    std::size_t write_some(std::string_view bytes, boost::system::error_code& error) noexcept;
 
-    std::size_t write_some(boost::asio::const_buffer buffer, boost::system::error_code& error) {
-        return std::visit([&](auto& end) { return end.write_some(buffer, error); }, end_);
-    }
-
-    template <class Handler>
-    void async_read_some(boost::asio::mutable_buffer buffer, Handler handler) {
-        std::visit([&](auto& end) { end.async_read_some(buffer, std::move(handler)); }, end_);
-    }
-
-    template <class Handler>
-    void async_write_some(boost::asio::const_buffer buffer, Handler handler) {
-        std::visit([&](auto& end) { end.async_write_some(buffer, std::move(handler)); }, end_);
-    }
-
-    /// A pipe serves one direction only, so that it is closed.
-    void shutdown(shutdown_type what, boost::system::error_code& error) {
-        if (auto* socket = std::get_if<AnySocket>(&end_)) {
-            socket->shutdown(what, error);
-        } else {
-            close(error);
-        }
-    }
-
-    void close(boost::system::error_code& error) {
-        std::visit([&](auto& end) { end.close(error); }, end_);
-    }
+    /// Ends writing. A pipe serves one direction only, so that it is closed.
+    void shut_down_writing() noexcept;
 
 private:
-    static AnyEndpoint no_endpoint(boost::system::error_code& error) {
-        error = boost::asio::error::operation_not_supported;
-        return {};
+    [[nodiscard]] bool is_pipe() const noexcept {
+        return kind_ == Kind::read_end || kind_ == Kind::write_end;
     }
 
-    std::variant<AnySocket, PipeEnd> end_;
+    [[nodiscard]] ssize_t send(std::string_view bytes) const noexcept;
+
+    boost::asio::io_context* context_;
+    Descriptor descriptor_;
+    Kind kind_;
 };
 
 } // namespace muster::detail
