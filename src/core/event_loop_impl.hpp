@@ -79,6 +79,10 @@ public:
     std::shared_ptr<concurrent::Executor> executor;
     bool executor_shut_down = false;
 
+    /// Ends the executor, once there has been one: a program without threads does not carry what
+    /// that takes.
+    Coro<void> (EventLoop::*end_executor)(TimeLimit) = nullptr;
+
     /// Set: time is virtual, and jumps to the next deadline whenever nothing else can happen.
     std::optional<Clock::time_point> virtual_time;
 

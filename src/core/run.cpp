@@ -1,3 +1,5 @@
+#include "event_loop_impl.hpp"
+
 #include <muster/core/run.hpp>
 
 #include <chrono>
@@ -147,7 +149,9 @@ void Runner::close() {
     if (loop_ && !loop_->is_closed()) {
         const auto clean_up = [](EventLoop& loop) -> Coro<void> {
             co_await loop.shutdown();
-            co_await loop.shutdown_default_executor(executor_join_limit);
+            if (const auto end = loop.impl_->end_executor; end != nullptr) {
+                co_await (loop.*end)(executor_join_limit);
+            }
         };
         Task<> cleaning;
         bool interrupted = false;
