@@ -1,6 +1,7 @@
 #pragma once
 
 #include <muster/core/clock.hpp>
+#include <muster/core/detail/ranges.hpp>
 #include <muster/core/gather.hpp>
 #include <muster/core/sleep.hpp>
 
@@ -10,7 +11,6 @@
 #include <cstddef>
 #include <functional>
 #include <optional>
-#include <ranges>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -126,8 +126,8 @@ auto amap(R&& range, F&& function, AmapOptions options = {}) {
     static_assert(
         detail::is_coro<std::invoke_result_t<std::decay_t<F>&, std::ranges::range_reference_t<R>>>,
         "amap() takes a function that gives a Coro for an item");
-    return detail::run_amap<std::views::all_t<R>, std::decay_t<F>>(
-        std::views::all(std::forward<R>(range)), std::forward<F>(function), options);
+    return detail::run_amap<detail::HeldRange<R>, std::decay_t<F>>(
+        detail::HeldRange<R>(std::forward<R>(range)), std::forward<F>(function), options);
 }
 
 } // namespace muster

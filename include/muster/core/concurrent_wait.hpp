@@ -4,6 +4,7 @@
 #include <muster/core/clock.hpp>
 #include <muster/core/concurrent_future.hpp>
 #include <muster/core/detail/pulled_range.hpp>
+#include <muster/core/detail/ranges.hpp>
 #include <muster/core/return_when.hpp>
 
 #include <concepts>
@@ -14,7 +15,6 @@
 #include <memory>
 #include <mutex>
 #include <optional>
-#include <ranges>
 #include <unordered_set>
 #include <utility>
 #include <vector>

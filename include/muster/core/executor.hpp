@@ -4,6 +4,7 @@
 #include <muster/core/clock.hpp>
 #include <muster/core/concurrent_future.hpp>
 #include <muster/core/detail/pulled_range.hpp>
+#include <muster/core/detail/ranges.hpp>
 #include <muster/core/error.hpp>
 #include <muster/core/function.hpp>
 #include <muster/core/metrics.hpp>
@@ -15,7 +16,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <ranges>
 #include <stop_token>
 #include <tuple>
 #include <type_traits>
@@ -372,7 +372,7 @@ template <class... Ranges>
 class Zipped {
 public:
     explicit Zipped(Ranges&&... ranges)
-        : views_(std::views::all(std::forward<Ranges>(ranges))...),
+        : views_(muster::detail::HeldRange<Ranges>(std::forward<Ranges>(ranges))...),
           positions_(std::apply(
               [](auto&... views) { return Positions(std::ranges::begin(views)...); }, views_)) {}
 
@@ -388,7 +388,7 @@ public:
     }
 
 private:
-    using Positions = std::tuple<std::ranges::iterator_t<std::views::all_t<Ranges>>...>;
+    using Positions = std::tuple<std::ranges::iterator_t<muster::detail::HeldRange<Ranges>>...>;
 
     template <std::size_t... I>
     bool at_end(std::index_sequence<I...>) {
@@ -412,7 +412,7 @@ private:
         }
     }
 
-    std::tuple<std::views::all_t<Ranges>...> views_;
+    std::tuple<muster::detail::HeldRange<Ranges>...> views_;
     Positions positions_;
 };
 
