@@ -177,8 +177,8 @@ void LoopCore::run_turns() noexcept {
                 break;
             }
             turn_.splice_back(ready_);
-            if (reorder_turn) [[unlikely]] {
-                reorder_turn(turn_);
+            if (exploration) [[unlikely]] {
+                exploration->arrange(turn_, ready_);
             }
         }
         while (!turn_.empty() && budget > 0) {
@@ -293,7 +293,11 @@ void LoopCore::fire_due_timers() noexcept {
         return;
     }
     const Clock::time_point now = driver_.now();
-    while (TimerNode* timer = timers_.pop_due(now)) {
+    while (!exploration || ready_.empty() || !exploration->hold_timers()) {
+        TimerNode* timer = timers_.pop_due(now);
+        if (timer == nullptr) {
+            break;
+        }
         ready_.push_back(*timer);
     }
 }

@@ -146,6 +146,9 @@ public:
 
     // --- looking in ---
 
+    /// Which of the loop's tasks it is; the first is 1.
+    [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
+
     [[nodiscard]] std::string name() const;
 
     void set_name(std::string name) { name_ = std::make_unique<std::string>(std::move(name)); }
