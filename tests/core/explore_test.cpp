@@ -22,6 +22,7 @@
 
 using namespace muster;
 using namespace std::chrono_literals;
+using testing_support::Counted;
 using testing_support::Dice;
 using testing_support::LoopReports;
 using testing_support::settle;
@@ -59,20 +60,6 @@ private:
     PartPtr part_;
 };
 
-/// Counts up while alive.
-class Counted {
-public:
-    explicit Counted(int& count) : count_(count) { ++count_; }
-
-    Counted(const Counted&) = delete;
-    Counted& operator=(const Counted&) = delete;
-
-    ~Counted() { --count_; }
-
-private:
-    int& count_;
-};
-
 class Program {
 public:
     explicit Program(Dice& dice) : dice_(dice) {}
@@ -84,7 +71,11 @@ public:
         const AtWork at_work(self);
         std::exception_ptr error;
         try {
-            co_await (depth == 0 ? leaf() : combination(self, depth));
+            if (depth == 0) {
+                co_await leaf();
+            } else {
+                co_await combination(self, depth);
+            }
         } catch (...) { // thrown again, except for errors that this part can deal with
             error = std::current_exception();
         }

@@ -92,7 +92,7 @@ public:
     /// By cancelling who waits for the run, which it learns when it goes on.
     void stop(const Task<FleetResult<int>>& task) {
         stopped_ = true;
-        task.cancel();
+        cancelled_ |= task.cancel();
     }
 
     /// After the run, however it ended.
@@ -121,7 +121,7 @@ public:
         }
     }
 
-    [[nodiscard]] bool stopped() const { return stopped_; }
+    [[nodiscard]] bool cancelled() const { return cancelled_; }
 
     [[nodiscard]] bool threw() const { return threw_; }
 
@@ -223,6 +223,7 @@ private:
     int throws_at_ = 0;
     bool stopped_ = false; // in whatever way
     bool told_ = false;    // by its control
+    bool cancelled_ = false;
     bool threw_ = false;
 };
 
@@ -248,12 +249,13 @@ CO_EXPLORE_TEST_CASE("whenever a run is stopped, each device ends once, and noth
     co_await muster::wait({task});
     watched.check_end();
     if (task.cancelled()) {
-        CHECK(watched.stopped());
+        CHECK(watched.cancelled());
     } else if (task.exception() != nullptr) {
         CHECK(watched.threw());
         CHECK_THROWS_WITH_AS(task.result(), "the listener's", std::runtime_error);
     } else {
         CHECK_FALSE(watched.threw());
+        CHECK_FALSE(watched.cancelled());
         watched.check_result(task.result());
     }
     co_await muster::testing_support::settle();

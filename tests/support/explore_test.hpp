@@ -47,6 +47,21 @@ inline void explore_checks(Coro<> (*test)(std::uint64_t), std::uint64_t seeds) {
     testing::explore(named, seeds, [before] { return failed_checks() != before; });
 }
 
+/// Counts up while alive.
+template <class N>
+class Counted {
+public:
+    explicit Counted(N& count) : count_(count) { ++count_; }
+
+    Counted(const Counted&) = delete;
+    Counted& operator=(const Counted&) = delete;
+
+    ~Counted() { --count_; }
+
+private:
+    N& count_;
+};
+
 /// Chance, the same for each seed.
 class Dice {
 public:
@@ -67,14 +82,15 @@ public:
 
     /// No time at all, a few turns, or a moment.
     Coro<> pause() {
-        switch (below(3)) {
+        switch (below(4)) {
         case 0:
-            break;
-        case 1:
             co_await turns(between(1, 3));
             break;
-        default:
+        case 1:
             co_await async_sleep(moment());
+            break;
+        default:
+            break;
         }
     }
 

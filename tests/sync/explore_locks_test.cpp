@@ -18,6 +18,7 @@
 
 using namespace muster;
 using namespace std::chrono_literals;
+using testing_support::Counted;
 using testing_support::Dice;
 using testing_support::settle;
 using testing_support::struggle;
@@ -26,20 +27,6 @@ using testing_support::turns;
 namespace {
 
 constexpr std::uint64_t seeds = 1'000;
-
-/// Counts up while alive.
-class Inside {
-public:
-    explicit Inside(std::ptrdiff_t& count) : count_(count) { ++count_; }
-
-    Inside(const Inside&) = delete;
-    Inside& operator=(const Inside&) = delete;
-
-    ~Inside() { --count_; }
-
-private:
-    std::ptrdiff_t& count_;
-};
 
 /// Takes a Lock or Semaphore in one of the ways there are; nothing: it did not get it in time.
 template <class P>
@@ -68,7 +55,7 @@ CO_EXPLORE_TEST_CASE("a lock lets one task in at a time, and none waits for ever
                 continue;
             }
             {
-                const Inside here(inside);
+                const Counted here(inside);
                 CHECK(inside == 1);
                 CHECK(lock.locked());
                 if (held) { // else a cancellation would keep it locked
@@ -118,7 +105,7 @@ CO_EXPLORE_TEST_CASE("a semaphore neither loses a permit nor makes one", seeds) 
             if (!held) {
                 continue;
             }
-            const Inside here(inside);
+            const Counted here(inside);
             // Permits of tasks that were woken for them are in nobody's hands.
             CHECK(inside + semaphore.value() <= permits);
             co_await dice.pause();
@@ -254,7 +241,7 @@ CO_EXPLORE_TEST_CASE("no notification of a condition is lost: nobody waits while
                 CHECK(condition.locked());
                 continue;
             }
-            const Inside here(inside);
+            const Counted here(inside);
             CHECK(inside == 1);
             CHECK(condition.locked());
             CHECK(jobs > 0);
@@ -470,28 +457,32 @@ CO_EXPLORE_TEST_CASE("a capacity limiter never lends more than there is", seeds)
             if (!held) {
                 continue;
             }
-            const Inside here(inside);
+            const Counted here(inside);
             CHECK(limiter.borrowed_tokens() <= most);
             CHECK(limiter.borrowed_tokens() == static_cast<std::size_t>(inside));
             co_await dice.pause();
             CHECK(limiter.borrowed_tokens() == static_cast<std::size_t>(inside));
         }
     };
-    const auto changes = [&]() -> Coro<> {
-        for (int i = 0; i < 5; ++i) {
-            co_await dice.pause();
-            const auto total = static_cast<std::size_t>(dice.between(1, 4));
-            most = std::max(most, total);
-            limiter.set_total_tokens(total);
-            co_await settle();
-            most = std::max(total, limiter.borrowed_tokens());
-            CHECK((waiting == 0 || limiter.borrowed_tokens() >= total));
-            CHECK(limiter.statistics().tasks_waiting == waiting);
+    std::vector<Task<>> tasks;
+    for (int i = 0; i < 8; ++i) {
+        tasks.push_back(create_task(works(i)));
+    }
+    for (int i = 0; i < 5; ++i) {
+        co_await dice.pause();
+        const auto total = static_cast<std::size_t>(dice.between(1, 4));
+        most = std::max(most, total);
+        limiter.set_total_tokens(total);
+        if (dice.one_in(2)) { // often one that was woken just now
+            co_await turns(dice.between(0, 1));
+            tasks[dice.below(tasks.size())].cancel();
         }
-    };
-    const Task<> changer = create_task(changes);
-    co_await struggle(dice, 6, works);
-    co_await changer;
+        co_await settle();
+        most = std::max(total, limiter.borrowed_tokens());
+        CHECK((waiting == 0 || limiter.borrowed_tokens() >= total));
+        CHECK(limiter.statistics().tasks_waiting == waiting);
+    }
+    co_await wait(tasks);
     CHECK(limiter.borrowed_tokens() == 0);
     CHECK(limiter.available_tokens() == limiter.total_tokens());
     CHECK_FALSE(limiter.locked());

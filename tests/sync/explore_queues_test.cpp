@@ -2,7 +2,6 @@
 // would have to go on and does not, makes a deadlock, which is a failure, too.
 
 #include "explore_test.hpp"
-#include "loop_reports.hpp"
 
 #include <muster/muster.hpp>
 
@@ -20,6 +19,7 @@
 
 using namespace muster;
 using namespace std::chrono_literals;
+using testing_support::Counted;
 using testing_support::Dice;
 using testing_support::settle;
 using testing_support::struggle;
@@ -94,10 +94,11 @@ Coro<Ledger> trade(Q& queue, Dice& dice) {
         for (int i = 0; i < 4; ++i) {
             co_await dice.pause();
             try {
-                const bool at_once = dice.one_in(4);
-                const Item item = at_once ? queue.get_nowait()
-                                          : co_await wait_for(queue.get(), 2 * dice.moment());
-                ledger.out.push_back(item);
+                if (dice.one_in(4)) {
+                    ledger.out.push_back(queue.get_nowait());
+                } else {
+                    ledger.out.push_back(co_await wait_for(queue.get(), 2 * dice.moment()));
+                }
                 queue.task_done();
             } catch (const TimeoutError&) {
                 continue;
@@ -115,7 +116,9 @@ Coro<Ledger> trade(Q& queue, Dice& dice) {
     const Task<> struggling = create_task([&] { return struggle(dice, 6, both); });
     // Makers that are left wait for room.
     co_await async_sleep(1min);
-    for (; !struggling.done() || !queue.empty(); co_await async_sleep(1ms)) {
+    for (int rounds = 0; !struggling.done() || !queue.empty(); ++rounds) {
+        REQUIRE(rounds < 1'000);
+        co_await async_sleep(1ms);
         ledger.check(queue.qsize());
         if (!queue.empty()) {
             ledger.out.push_back(queue.get_nowait());
@@ -156,38 +159,37 @@ CO_EXPLORE_TEST_CASE("at a queue nobody waits for what is there", seeds) {
     Queue<int> queue(2);
     int putting = 0;
     int getting = 0;
-    const auto counted = [](int& count, auto operation) -> Coro<> {
-        ++count;
-        const auto wait = [&]() -> Coro<> { static_cast<void>(co_await std::move(operation)); };
-        const auto leave = [&]() -> Coro<> {
-            --count;
-            co_return;
-        };
-        co_await try_finally(wait, leave);
+    const auto puts = [&]() -> Coro<> {
+        const Counted waits(putting);
+        co_await queue.put(1);
     };
+    const auto gets = [&]() -> Coro<> {
+        const Counted waits(getting);
+        co_await queue.get();
+    };
+    const std::size_t one_get_in = 1 + dice.below(3); // the line is of these, or of those
     std::vector<Task<>> tasks;
     for (int i = 0; i < 12; ++i) {
-        if (dice.one_in(2)) {
-            const auto puts = [&]() -> Coro<> { co_await queue.put(1); };
-            tasks.push_back(create_task(counted(putting, puts())));
-        } else {
-            const auto gets = [&]() -> Coro<> { co_await queue.get(); };
-            tasks.push_back(create_task(counted(getting, gets())));
+        for (int more = dice.between(0, 2); more > 0; --more) {
+            tasks.push_back(dice.one_in(one_get_in) ? create_task(gets) : create_task(puts));
         }
-        if (dice.one_in(3)) {
-            co_await turns(dice.between(0, 2));
-            tasks[dice.below(tasks.size())].cancel();
-        }
-        if (dice.one_in(4) && !queue.empty()) {
+        co_await turns(dice.between(0, 2));
+        if (dice.one_in(3) && !queue.empty()) {
             queue.get_nowait();
         }
-        if (dice.one_in(4) && !queue.full()) {
+        if (dice.one_in(3) && !queue.full()) {
             queue.put_nowait(1);
         }
+        for (int some = dice.between(0, 2); some > 0 && !tasks.empty(); --some) {
+            tasks[dice.below(tasks.size())].cancel(); // often one that was woken just now
+        }
+        if (dice.one_in(2)) {
+            co_await settle();
+            CHECK((getting == 0 || queue.empty()));
+            CHECK((putting == 0 || queue.full()));
+        }
     }
-    co_await settle();
-    CHECK((getting == 0 || queue.empty()));
-    CHECK((putting == 0 || queue.full()));
+    tasks.push_back(create_task(gets));
     queue.shutdown(true);
     co_await wait(tasks);
     CHECK(queue.empty());
@@ -196,6 +198,38 @@ CO_EXPLORE_TEST_CASE("at a queue nobody waits for what is there", seeds) {
             static_cast<void>(task.exception()); // QueueShutDown, or nothing
         }
     }
+}
+
+CO_EXPLORE_TEST_CASE("a queue serves in the order of coming, also when get_nowait was faster",
+                     seeds) {
+    Dice dice(seed);
+    const Clock::time_point start = Clock::now();
+    Queue<int> queue(1);
+    std::vector<int> asked;
+    std::vector<int> served;
+    const auto gets = [&](int number) -> Coro<> {
+        co_await dice.pause();
+        asked.push_back(number);
+        co_await queue.get();
+        served.push_back(number);
+    };
+    std::vector<Task<>> tasks;
+    for (int i = 0; i < 6; ++i) {
+        tasks.push_back(create_task(gets(i)));
+    }
+    while (served.size() < tasks.size()) {
+        REQUIRE(Clock::now() < start + 1h);
+        co_await async_sleep(dice.moment()); // whoever had the last one has noted it
+        if (queue.empty()) {
+            queue.put_nowait(0);
+        }
+        co_await turns(dice.between(0, 2));
+        if (dice.one_in(2) && !queue.empty()) {
+            queue.get_nowait();
+        }
+    }
+    co_await wait(tasks);
+    CHECK(served == asked);
 }
 
 CO_EXPLORE_TEST_CASE("join returns when everything is done, and only then", seeds) {
@@ -241,13 +275,15 @@ CO_EXPLORE_TEST_CASE("join returns when everything is done, and only then", seed
 
 CO_EXPLORE_TEST_CASE("a queue that is shut down lets everybody go, and gives what it has", seeds) {
     Dice dice(seed);
-    Queue<Item> queue(dice.between(0, 2));
+    Queue<Item> queue(dice.between(0, 3));
     Ledger ledger;
     bool shut = false;
     const auto makes = [&](int maker) -> Coro<> {
         try {
             for (int i = 0; i < 10; ++i) {
-                co_await dice.pause();
+                if (dice.one_in(3)) {
+                    co_await dice.pause();
+                }
                 co_await queue.put({maker, i});
                 CHECK_FALSE(shut);
                 ledger.in.insert({maker, i});
@@ -269,14 +305,14 @@ CO_EXPLORE_TEST_CASE("a queue that is shut down lets everybody go, and gives wha
     };
     const bool at_once = dice.one_in(2);
     const auto shuts = [&]() -> Coro<> {
-        co_await turns(dice.between(0, 20));
+        co_await turns(dice.between(0, 8));
         co_await dice.pause();
         shut = true;
         queue.shutdown(at_once);
     };
     const Task<> end = create_task(shuts);
-    const auto both = [&](int number) { return number < 3 ? makes(number) : takes(); };
-    co_await struggle(dice, 6, both);
+    const auto both = [&](int number) { return number < 2 ? makes(number) : takes(); };
+    co_await struggle(dice, 7, both);
     co_await end;
     if (!at_once) {
         ledger.check(queue.qsize());
@@ -370,32 +406,34 @@ CO_EXPLORE_TEST_CASE("at a channel nobody waits for what is there", seeds) {
     auto channel = make_channel<int>(capacity);
     const auto sends = [](Sender<int> sender) -> Coro<> { co_await sender.send(1); };
     const auto receives = [](Receiver<int> receiver) -> Coro<> { co_await receiver.receive(); };
-    std::vector<Task<>> tasks;
+    const std::size_t one_receives_in = 1 + dice.below(3);
+    std::vector<Task<>> tasks = {create_task(receives(channel.receiver))};
     std::size_t cancelled = 0;
     for (int i = 0; i < 12; ++i) {
-        if (dice.one_in(2)) {
-            tasks.push_back(create_task(sends(channel.sender)));
-        } else {
-            tasks.push_back(create_task(receives(channel.receiver)));
+        for (int more = dice.between(0, 2); more > 0; --more) {
+            tasks.push_back(dice.one_in(one_receives_in) ? create_task(receives(channel.receiver))
+                                                         : create_task(sends(channel.sender)));
         }
+        co_await turns(dice.between(0, 2));
         if (dice.one_in(3)) {
-            co_await turns(dice.between(0, 2));
-            cancelled += tasks[dice.below(tasks.size())].cancel() ? 1 : 0;
-        }
-        if (dice.one_in(4)) {
             static_cast<void>(channel.receiver.try_receive());
         }
-        if (dice.one_in(4)) {
+        if (dice.one_in(3)) {
             static_cast<void>(channel.sender.try_send(1));
         }
+        for (int some = dice.between(0, 2); some > 0; --some) { // often one that was just woken
+            cancelled += tasks[dice.below(tasks.size())].cancel() ? 1 : 0;
+        }
+        if (dice.one_in(2)) {
+            co_await settle();
+            const ChannelStatistics now = channel.sender.statistics();
+            // What a cancelled receiver had and did not take is kept beyond the capacity.
+            CHECK(now.size <= capacity + cancelled);
+            CHECK((now.tasks_waiting_receive == 0 || now.size == 0));
+            CHECK((now.tasks_waiting_send == 0 || now.size >= capacity));
+            CHECK((now.tasks_waiting_send == 0 || now.tasks_waiting_receive == 0));
+        }
     }
-    co_await settle();
-    const ChannelStatistics now = channel.sender.statistics();
-    // What a receiver had and did not take, because it was cancelled, is kept beyond the capacity.
-    CHECK(now.size <= capacity + cancelled);
-    CHECK((now.tasks_waiting_receive == 0 || now.size == 0));
-    CHECK((now.tasks_waiting_send == 0 || now.size >= capacity));
-    CHECK((now.tasks_waiting_send == 0 || now.tasks_waiting_receive == 0));
     for (const Task<>& task : tasks) {
         task.cancel();
     }
