@@ -120,6 +120,9 @@ public:
         return true;
     }
 
+    /// Whether there is one that nobody has delivered yet.
+    [[nodiscard]] bool cancel_undelivered() const noexcept { return must_cancel_; }
+
     /// Keeps a cancellation for the next suspension: this wait had a result which must not be lost.
     void latch_cancel(const std::string& message) noexcept;
 
