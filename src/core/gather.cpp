@@ -66,7 +66,7 @@ bool GatherWait::begin(PromiseBase& leaf, std::span<GatherChild> children) {
 }
 
 void GatherWait::end() {
-    const bool late = suspended_ && task_->take_cancel();
+    const bool late = (suspended_ && task_->take_cancel()) || cancelled_after_failure_;
     if (!late && failed_ == nullptr && !cancel_requested_) {
         return;
     }
@@ -83,11 +83,20 @@ bool GatherWait::cancel(const std::string& message) noexcept {
     if (complete()) {
         return false;
     }
+    // A failure that was there before cannot be what the children make of this request, so it must
+    // not stand in its place; and tasks of others are not waited for any more after one.
+    const bool failed =
+        !keep_exceptions_ && std::any_of(children_.begin(), children_.end(), [](const auto& child) {
+            return child.future->state() == State::failed;
+        });
     bool taken = false;
     for (GatherChild& child : children_) {
-        taken |= child.future->cancel(message);
+        if (child.owned || failed_ == nullptr) {
+            taken |= child.future->cancel(message);
+        }
     }
     cancel_requested_ |= taken;
+    cancelled_after_failure_ |= taken && failed;
     return taken;
 }
 

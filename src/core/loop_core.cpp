@@ -229,8 +229,8 @@ void LoopCore::run_turns() noexcept {
             }
             ++turns_run_;
             turn_.splice_back(ready_);
-            if (reorder_turn) [[unlikely]] {
-                reorder_turn(turn_);
+            if (exploration) [[unlikely]] {
+                exploration->arrange(turn_, ready_);
             }
         }
         do {
@@ -410,7 +410,11 @@ void LoopCore::timer_added() noexcept {
         return;
     }
     const Clock::time_point now = driver_.now();
-    while (TimerNode* timer = timers_.pop_due(now)) {
+    while (!exploration || ready_.empty() || !exploration->hold_timers()) {
+        TimerNode* timer = timers_.pop_due(now);
+        if (timer == nullptr) {
+            break;
+        }
         ready_.push_back(*timer);
     }
 }

@@ -10,7 +10,11 @@ Timeout::~Timeout() {
 
 void Timeout::enter(detail::TaskBase& task) {
     task_ = &task;
+    // A request that has not been delivered yet will be in the block, as those that come meanwhile.
     cancelling_ = task.cancelling();
+    if (cancelling_ > 0 && task.cancel_undelivered()) {
+        --cancelling_;
+    }
     state_ = State::entered;
     const bool relative = delay_ && delay_->limited();
     if (!relative && !deadline_) {

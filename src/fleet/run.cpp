@@ -144,6 +144,11 @@ private:
     }
 
     Coro<void> work(std::size_t index) {
+        if (stopping()) { // since its task was made
+            --running_;
+            wake();
+            co_return;
+        }
         JobContext context(*this, index);
         const Clock::time_point start = Clock::now();
         emit(event_of(Event::Kind::started, index));
@@ -195,7 +200,7 @@ private:
         outcome.error = std::move(error);
     }
 
-    // Those whose turn never came, and those whose task was cancelled before its first step.
+    // Those whose turn never came, and those whose task was made, and then the run was stopped.
     void leave_the_rest() {
         for (std::size_t index = 0; index < devices_->size(); ++index) {
             if (!ended_[index]) {

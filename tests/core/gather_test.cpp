@@ -469,6 +469,64 @@ CO_TEST_CASE("a child that answers cancellation with an error has the gather thr
     CHECK(task.cancelling() == 1);
 }
 
+namespace {
+
+Coro<int> fails_in_a_turn() {
+    co_await turns();
+    throw ValueError("bad");
+}
+
+Coro<int> cleans_up() {
+    bool cancelled = false;
+    try {
+        co_await async_sleep(1h);
+    } catch (const CancelledError&) {
+        cancelled = true;
+    }
+    if (cancelled) {
+        co_await async_sleep(1h);
+    }
+    co_return 0;
+}
+
+} // namespace
+
+CO_TEST_CASE("gather: cancelled after a failure, while it waits for the others, it is cancelled") {
+    bool went_on = false;
+    const auto body = [&]() -> Coro<> {
+        try {
+            static_cast<void>(co_await gather(fails_in_a_turn(), cleans_up()));
+        } catch (const ValueError&) {
+            went_on = true;
+        }
+    };
+    for (const int late : {3, 4, 5, 6}) { // the gather has seen the failure, or not yet
+        CAPTURE(late);
+        const Task<> task = create_task(body);
+        co_await turns(late);
+        CHECK_FALSE(task.done());
+        task.cancel("why");
+        co_await wait({task});
+        CHECK(ending(task) == "cancelled: why");
+        CHECK_FALSE(went_on);
+    }
+}
+
+CO_TEST_CASE("85. gather: a task of others is not cancelled with it after a failure") {
+    const Task<int> other = create_task(after(5s, 2));
+    const auto body = [&]() -> Coro<> {
+        static_cast<void>(co_await gather(fails_in_a_turn(), cleans_up(), other));
+    };
+    const Task<> task = create_task(body);
+    co_await turns(8);
+    CHECK_FALSE(task.done());
+    task.cancel();
+    co_await turns(8);
+    CHECK(outcome(task) == "cancelled");
+    const int value = co_await other;
+    CHECK(value == 2);
+}
+
 CO_TEST_CASE("children that swallow a cancellation do not swallow that of the gather") {
     const auto swallows = []() -> Coro<int> {
         try {

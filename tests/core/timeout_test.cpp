@@ -548,3 +548,30 @@ CO_TEST_CASE("a block that answers its deadline with a value gives that value") 
     CHECK(value == 42);
     CHECK(current_task().cancelling() == 0);
 }
+
+CO_TEST_CASE("a deadline does not take a cancellation for its own that was kept from before") {
+    const auto cleans_up = []() -> Coro<> {
+        bool cancelled = false;
+        try {
+            co_await async_sleep(1h);
+        } catch (const CancelledError&) {
+            cancelled = true;
+        }
+        CHECK(cancelled); // by the request from before the block
+        co_await async_sleep(1h);
+    };
+    bool timed_out = false;
+    const auto body = [&]() -> Coro<> {
+        current_task().cancel("before");
+        try {
+            co_await timeout(1s, cleans_up);
+        } catch (const TimeoutError&) {
+            timed_out = true;
+        }
+    };
+    const Task<> task = create_task(body);
+    co_await wait({task});
+    CHECK(outcome(task) == "cancelled");
+    CHECK_FALSE(timed_out);
+    CHECK(task.cancelling() == 1);
+}

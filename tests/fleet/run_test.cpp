@@ -275,6 +275,22 @@ TEST_CASE("a device whose task was cancelled before its first step was not start
                                                 "0 d1 not started", "0 d2 not started"});
 }
 
+TEST_CASE("a device whose task has not begun when the run is stopped is not started") {
+    const auto devices = make_devices({1, 1, 1});
+    Log log;
+    FleetOptions options;
+    options.max_at_once = 2;
+    options.on_event = log.listener();
+    const auto job = [&](const Device& device) -> Coro<std::string> {
+        options.control.stop_starting();
+        co_return co_await sleep_and_name(device);
+    };
+    const auto result = run_virtual(run_fleet(devices, job, options));
+    CHECK(result.count(Ending::succeeded) == 1);
+    CHECK(log.lines == std::vector<std::string>{"0 d0 started", "1 d0 succeeded",
+                                                "1 d1 not started", "1 d2 not started"});
+}
+
 TEST_CASE("a job that ends well in spite of the cancellation has succeeded") {
     const auto devices = make_devices({9});
     FleetOptions options;

@@ -68,6 +68,7 @@ private:
     std::size_t owned_pending_ = 0;
     bool keep_exceptions_;
     bool cancel_requested_ = false;
+    bool cancelled_after_failure_ = false;
     bool suspended_ = false;
 };
 

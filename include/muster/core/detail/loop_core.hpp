@@ -96,6 +96,17 @@ public:
     virtual void step_ends() noexcept = 0;
 };
 
+/// For tests: other orders in which what is ready might run.
+class Exploration {
+public:
+    virtual ~Exploration() = default;
+    /// Puts the entries of a turn in another order. Those that are to run in a later turn go to
+    /// the end of `later`; one stays at least.
+    virtual void arrange(NodeList& turn, NodeList& later) noexcept = 0;
+    /// Whether timers that are due wait for a later turn. Asked when something else is ready.
+    virtual bool hold_timers() noexcept = 0;
+};
+
 /// What drives a loop: an io_context of its own, a host's, or virtual time.
 class Driver {
 public:
@@ -283,7 +294,7 @@ public:
     bool eager_tasks = false;
     Clock::duration slow_callback_duration = std::chrono::milliseconds(100);
     UniqueFunction<void(TaskBase&, TaskEvent)> task_hook;
-    UniqueFunction<void(NodeList&)> reorder_turn; ///< for tests: another order of what is ready
+    std::unique_ptr<Exploration> exploration;
 
 private:
     friend class LoopGate;

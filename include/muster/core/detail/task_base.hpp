@@ -124,6 +124,9 @@ public:
         return true;
     }
 
+    /// Whether there is one that nobody has delivered yet.
+    [[nodiscard]] bool cancel_undelivered() const noexcept { return must_cancel_; }
+
     /// Keeps a cancellation for the next suspension: this wait had a result which must not be lost.
     void latch_cancel(const std::string& message) noexcept;
 
@@ -152,6 +155,9 @@ public:
     [[nodiscard]] bool cancelled_at_end() const noexcept { return must_cancel_ && cancelled_now_; }
 
     // --- looking in ---
+
+    /// Which of the loop's tasks it is; the first is 1.
+    [[nodiscard]] std::uint64_t number() const noexcept { return number_; }
 
     [[nodiscard]] std::string name() const;
 
