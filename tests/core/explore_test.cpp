@@ -25,7 +25,6 @@ using namespace std::chrono_literals;
 using testing_support::Counted;
 using testing_support::Dice;
 using testing_support::LoopReports;
-using testing_support::settle;
 using testing_support::turns;
 
 namespace {
@@ -141,7 +140,7 @@ private:
             &Program::waits,        &Program::takes_as_completed,
             &Program::generates,
         };
-        return (this->*kinds[dice_.below(std::size(kinds))])(self, depth - 1);
+        return (this->*kinds[dice_.below(std::size(kinds))])(std::move(self), depth - 1);
     }
 
     Coro<> in_turn(PartPtr self, int depth) {
@@ -157,7 +156,7 @@ private:
         CHECK(b == 2);
     }
 
-    std::vector<Coro<int>> some_parts(PartPtr self, int depth) {
+    std::vector<Coro<int>> some_parts(const PartPtr& self, int depth) {
         std::vector<Coro<int>> parts;
         for (int i = dice_.between(1, 3); i > 0; --i) {
             parts.push_back(part(self, depth, static_cast<int>(parts.size())));
@@ -258,7 +257,7 @@ private:
         CHECK(at_once == 0);
     }
 
-    std::vector<Task<int>> some_tasks(PartPtr self, int depth) {
+    std::vector<Task<int>> some_tasks(const PartPtr& self, int depth) {
         std::vector<Task<int>> tasks;
         for (Coro<int>& coro : some_parts(self, depth)) {
             tasks.push_back(create_task(std::move(coro)));
