@@ -114,7 +114,8 @@ Workload with(std::uint64_t at_once) {
         .contenders = {{"muster", [=](Meter& meter) { muster::run(on_muster(meter, at_once)); }},
                        {"post and back", [=](Meter& meter) { on_callbacks(meter, at_once); }},
                        {"awaitable", [=](Meter& meter) { on_awaitable(meter, at_once); }}},
-        .targets = {one ? Target{.most = 1.0, .of = "post and back"} : Target{.most = 214}},
+        .targets = {one ? Target{.most = 1.0, .of = "post and back"} : Target{.most = 214},
+                    {.figure = Figure::allocations, .most = 0.05}},
         .clock = Clock::wall,
         .one_cpu = one};
 }

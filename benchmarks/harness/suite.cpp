@@ -29,6 +29,7 @@ struct Options {
     double scale = 1;
     bool list = false;
     bool in_process = false;
+    bool require_allocations = false;
     std::string json;
 };
 
@@ -149,15 +150,18 @@ std::string_view unit(Figure figure) {
     }
 }
 
-/// Prints how `results` stand to the workload's targets.
-void judge(const Workload& workload, const std::map<std::string_view, Result>& results) {
+/// Prints how `results` stand to the workload's targets. Whether those of allocations, which are
+/// the same at every run, are reached.
+bool judge(const Workload& workload, const std::map<std::string_view, Result>& results) {
     const Contender& first = workload.contenders.front();
     if (!results.contains(first.name)) {
-        return;
+        return true;
     }
+    bool reached_allocations = true;
     for (const Target& target : workload.targets) {
         const double got = of(results.at(first.name).median, target.figure);
         if (target.of.empty()) {
+            reached_allocations &= target.figure != Figure::allocations || got <= target.most;
             fmt::print("  {:<8} {:.4g} {} (at most {:g})\n",
                        got <= target.most ? "reached" : "MISSED", got, unit(target.figure),
                        target.most);
@@ -168,6 +172,7 @@ void judge(const Workload& workload, const std::map<std::string_view, Result>& r
                        target.of, target.most);
         }
     }
+    return reached_allocations;
 }
 
 nlohmann::json as_json(const Workload& workload,
@@ -183,7 +188,13 @@ nlohmann::json as_json(const Workload& workload,
     return {{"workload", workload.name}, {"unit", workload.unit}, {"contenders", contenders}};
 }
 
-nlohmann::json compare(const Workload& workload, const Options& options) {
+struct Comparison {
+    nlohmann::json figures;
+    bool reached_allocations = true;
+    bool any = false;
+};
+
+Comparison compare(const Workload& workload, const Options& options) {
     fmt::print("\n{}: {}\n", workload.name, workload.description);
     std::map<std::string_view, std::vector<Sample>> samples;
     for (int run = 0; run < options.runs; ++run) {
@@ -217,8 +228,8 @@ nlohmann::json compare(const Workload& workload, const Options& options) {
                    fmt::format("{:.4g}-{:.4g}", result.least, result.most), ratio,
                    result.median.allocations, result.median.bytes);
     }
-    judge(workload, results);
-    return as_json(workload, results);
+    const bool reached_allocations = judge(workload, results);
+    return {as_json(workload, results), reached_allocations, !results.empty()};
 }
 
 } // namespace
@@ -240,6 +251,9 @@ int run_suite(int argc, char** argv, const std::vector<Workload>& suite) {
         ->check(CLI::Range(1e-6, 100.0))
         ->capture_default_str();
     app.add_option("--json", options.json, "Also write the figures to this file");
+    app.add_flag(
+        "--require-allocations", options.require_allocations,
+        "Fail when a target of allocations is missed: these figures are the same each time");
     app.add_flag("--in-process", options.in_process,
                  "Run in this process, for profilers (figures of memory are worth nothing then)");
     app.add_flag("--list", options.list, "Print the workloads and their contenders");
@@ -247,6 +261,8 @@ int run_suite(int argc, char** argv, const std::vector<Workload>& suite) {
 
     nlohmann::json all = nlohmann::json::array();
     bool any = false;
+    bool any_contender = options.list;
+    bool reached = true;
     for (const Workload& workload : suite) {
         if (!chosen(workload, options.filter, suite)) {
             continue;
@@ -260,7 +276,10 @@ int run_suite(int argc, char** argv, const std::vector<Workload>& suite) {
             continue;
         }
         try {
-            all.push_back(compare(workload, options));
+            Comparison comparison = compare(workload, options);
+            all.push_back(std::move(comparison.figures));
+            any_contender |= comparison.any;
+            reached &= comparison.reached_allocations;
         } catch (const std::exception& error) {
             std::cerr << error.what() << '\n';
             return 1;
@@ -270,6 +289,10 @@ int run_suite(int argc, char** argv, const std::vector<Workload>& suite) {
         std::cerr << "no workload's name contains '" << options.filter << "'; see --list\n";
         return 2;
     }
+    if (!any_contender) {
+        std::cerr << "no contender's name contains '" << options.only << "'; see --list\n";
+        return 2;
+    }
     if (!options.json.empty()) {
         std::ofstream file(options.json);
         file << all.dump(2) << '\n';
@@ -277,6 +300,10 @@ int run_suite(int argc, char** argv, const std::vector<Workload>& suite) {
             std::cerr << "cannot write " << options.json << '\n';
             return 1;
         }
+    }
+    if (options.require_allocations && !reached) {
+        std::cerr << "something allocates memory that should not in its steady state\n";
+        return 1;
     }
     return 0;
 }

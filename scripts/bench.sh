@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# Usage: scripts/bench.sh [--quick] [core | net | build]... [-- OPTION...]
+#
+# Builds the release preset and compares muster with the same work written on plain Asio, with
+# callbacks and with asio::awaitable, and with epoll by hand: medians of runs that take turns, ratios,
+# and whether the targets are reached. docs/design/performance.md says what the figures mean.
+#
+#   core         the event loop: tasks, awaits, timers, queues, locks, executors
+#   net          a TCP echo server
+#   build        seconds and memory to compile a first program, and its size
+#   --quick      a twentieth of the work, once: to see that it runs, not for figures
+#   -- OPTION... further options for the programs, such as a workload's name or --runs 9; see
+#                build/release/bin/bench-core --help
+#
+# Without names, all three. Leave the machine alone meanwhile.
+set -euo pipefail
+# shellcheck source=scripts/lib.sh
+. "$(dirname -- "${BASH_SOURCE[0]}")/lib.sh"
+
+parts=()
+options=()
+runs=()
+while (($#)); do
+    case "$1" in
+    core | net | build) parts+=("$1") ;;
+    --quick)
+        options+=(--runs 1 --scale 0.05)
+        runs=(--runs 1)
+        ;;
+    --help | -h)
+        usage "$0"
+        exit
+        ;;
+    --)
+        shift
+        options+=("$@")
+        break
+        ;;
+    *) die "unknown option $1; see scripts/bench.sh --help" ;;
+    esac
+    shift
+done
+((${#parts[@]})) || parts=(core net build)
+
+build release bench_core bench_net
+for part in "${parts[@]}"; do
+    say "Benchmarks: $part"
+    if [[ $part == build ]]; then
+        "$MUSTER_ROOT/benchmarks/build/build_cost.py" "$MUSTER_ROOT/build/release" "${runs[@]}"
+    else
+        "$MUSTER_ROOT/build/release/bin/bench-$part" "${options[@]}"
+    fi
+done
