@@ -45,7 +45,8 @@ def measure(compiler, libraries, source, runs, folder):
     if source.name != "hello_awaitable.cpp":
         compile_it.insert(1, "-DBOOST_ASIO_SEPARATE_COMPILATION")
     costs = [run(compile_it) for _ in range(runs)]
-    run([compiler, objects, *libraries, "-lpthread", "-Wl,--gc-sections", "-s", "-o", program])
+    run([compiler, objects, *libraries, "-lssl", "-lcrypto", "-lpthread", "-Wl,--gc-sections",
+         "-Wl,--as-needed", "-s", "-o", program])
     said = subprocess.run([program], check=True, capture_output=True, text=True).stdout
     if said != "3\n":
         sys.exit(f"{source.name} has printed {said!r}")
@@ -63,8 +64,8 @@ def main():
     parser.add_argument("--json", type=pathlib.Path, help="also write the figures to this file")
     arguments = parser.parse_args()
 
-    libraries = [arguments.build / "src/core" / name
-                 for name in ("libmuster_core.a", "libmuster_asio.a")]
+    libraries = [arguments.build / "src" / name
+                 for name in ("net/libmuster_net.a", "core/libmuster_core.a", "core/libmuster_asio.a")]
     for library in libraries:
         if not library.exists():
             parser.error(f"{library} is missing: build it first (scripts/bench.sh does)")

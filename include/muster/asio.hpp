@@ -71,7 +71,7 @@ inline constexpr unsigned asio_configuration =
 #endif
     0U;
 
-[[maybe_unused]] [[gnu::used]] static void (*const asio_configuration_check)() =
+[[maybe_unused]] [[gnu::used, gnu::retain]] static void (*const asio_configuration_check)() =
     &asio_configuration_agrees<asio_configuration, BOOST_ASIO_VERSION>;
 
 /// Handlers' memory comes from the frame pool.
