@@ -28,8 +28,9 @@ std::weak_ptr<const void> life_of_this_thread() {
     return life;
 }
 
-/// A function that another thread has posted.
-class PostedCall final : public Pooled, public PostedNode {
+/// A function that another thread has posted. Not from the pool: it is made on one thread and freed
+/// on another, whose pool would fill up with what it never uses.
+class PostedCall final : public PostedNode {
 public:
     explicit PostedCall(UniqueFunction<void()> function) noexcept
         : PostedNode(&PostedCall::on_node), function_(std::move(function)) {}
@@ -377,9 +378,14 @@ void LoopCore::call_task_hook(TaskBase& task, TaskEvent event) noexcept {
 }
 
 void LoopCore::resume_drain() noexcept {
-    if (!draining_ && !drain_requested_ && (has_ready() || posted_ != nullptr || stopping_)) {
+    if (draining_ || drain_requested_) {
+        return;
+    }
+    if (has_ready() || posted_ != nullptr || stopping_) {
         drain_requested_ = true;
         driver_.request_drain();
+    } else {
+        driver_.arm_timer(timers_.next_deadline()); // set in the drain that stopped the loop
     }
 }
 

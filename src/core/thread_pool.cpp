@@ -191,6 +191,7 @@ private:
             if (started_ > 0) {
                 return sleeping_ > 0; // the threads there are will get to it
             }
+            job = std::move(queue_.back()); // it goes when the lock is released
             queue_.pop_back();
             throw RuntimeError(std::string("the system starts no thread for the pool (") +
                                error.what() + "); check the limits of processes and memory");
@@ -334,7 +335,10 @@ void ThreadPoolExecutor::execute(UniqueFunction<void()> work) {
     enqueue(detail::JobPtr(new PlainJob(std::move(work))));
 }
 
-void ThreadPoolExecutor::enqueue(detail::JobPtr job) { pool_->submit(std::move(job)); }
+void ThreadPoolExecutor::enqueue(detail::JobPtr job) {
+    const std::shared_ptr<Pool> pool = pool_; // the job may destroy this executor at once
+    pool->submit(std::move(job));
+}
 
 void ThreadPoolExecutor::shutdown(bool wait, bool cancel_futures) {
     if (wait && pool_->on_own_thread()) {

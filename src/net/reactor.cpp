@@ -65,8 +65,9 @@ void Reactor::notify_fork(asio::execution_context::fork_event event) {
 
 std::uint32_t Reactor::enter(Watch& watch) {
     if (free_.empty()) {
-        free_.push_back(static_cast<std::uint32_t>(places_.size()));
         places_.push_back(nullptr);
+        free_.reserve(places_.capacity()); // so that leave() need not throw
+        free_.push_back(static_cast<std::uint32_t>(places_.size() - 1));
     }
     const std::uint32_t place = free_.back();
     free_.pop_back();
@@ -122,7 +123,7 @@ void Reactor::serve() {
         run_woken();
         left -= count;
         // Where there were several, there are probably more by now.
-    } while (count > 1 && left > 0 && waiting_ > 0 && set_);
+    } while (count > 1 && left > 0 && waiting_ > 0 && set_ && !context_.stopped());
     serving_ = false;
 }
 
@@ -141,10 +142,11 @@ int Reactor::collect() noexcept {
 }
 
 void Watch::watch(asio::io_context& context, int fd) {
-    reactor_ = &asio::use_service<Reactor>(context);
+    auto& reactor = asio::use_service<Reactor>(context);
     fd_ = fd;
     events_ = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
-    place_ = reactor_->enter(*this);
+    place_ = reactor.enter(*this);
+    reactor_ = &reactor;
     if (!reactor_->control(EPOLL_CTL_ADD, *this)) {
         const int error = errno;
         unwatch();

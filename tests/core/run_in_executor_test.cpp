@@ -6,6 +6,7 @@
 #include <doctest/doctest.h>
 
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <future>
 #include <memory>
@@ -411,4 +412,21 @@ TEST_CASE("a shutdown of the executor that is cancelled lets the threads end by 
     CHECK(outcome(waiting) == "cancelled");
     gate->open();
     loop.run_until_complete(busy);
+}
+
+TEST_CASE("run_in_executor keeps the alignment of what it is given") {
+    struct alignas(64) Wide {
+        int value = 7;
+    };
+
+    EventLoop loop;
+    for (int i = 0; i < 8; ++i) {
+        // Not in a coroutine, whose frame is aligned as malloc's blocks are.
+        const Wide wide;
+        const Future<bool> aligned = loop.run_in_executor(
+            [wide] { return reinterpret_cast<std::uintptr_t>(&wide) % alignof(Wide) == 0; });
+        CHECK(loop.run_until_complete(aligned));
+        const Future<Wide> back = loop.run_in_executor([wide] { return wide; });
+        CHECK(loop.run_until_complete(back).value == 7);
+    }
 }

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <muster/core/detail/frame_pool.hpp>
-
 #include <atomic>
 #include <cstdint>
 #include <memory>
@@ -31,8 +29,10 @@ struct ContextValues {
 // NOLINTNEXTLINE(cppcoreguidelines-avoid-non-const-global-variables)
 inline std::atomic<bool> context_values_exist = false;
 
-/// What a Context refers to: the values of now. Counted across threads: to_thread() takes one over.
-class ContextCell : public Pooled {
+/// What a Context refers to: the values of now. Counted across threads: to_thread() takes one over,
+/// which is why it does not come from the pool, that of a thread which never makes any would fill
+/// up.
+class ContextCell {
 public:
     ContextCell() = default;
 

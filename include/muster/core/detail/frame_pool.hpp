@@ -87,6 +87,16 @@ struct Pooled {
     static void operator delete(void* memory, std::size_t size) noexcept {
         pool_free(memory, size);
     }
+
+    // The pool's blocks are aligned as malloc's are.
+    static void* operator new(std::size_t size, std::align_val_t alignment) {
+        return ::operator new(size, alignment);
+    }
+
+    static void operator delete(void* memory, std::size_t size,
+                                std::align_val_t alignment) noexcept {
+        ::operator delete(memory, size, alignment);
+    }
 };
 
 } // namespace muster::detail

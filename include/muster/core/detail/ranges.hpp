@@ -4,7 +4,7 @@
 
 #include <version>
 
-#ifdef __GLIBCXX__
+#if defined(__GLIBCXX__) && __has_include(<bits/ranges_base.h>)
 #    include <bits/ranges_base.h>
 #else
 #    include <ranges>
