@@ -212,7 +212,7 @@ TEST_CASE("embedding: two threads never run the loop at the same time, and nothi
     });
     std::thread other([&] { host.run(); });
     const std::thread::id other_thread = other.get_id();
-    inside.wait(); // in a callback of the loop
+    inside.wait();               // in a callback of the loop
     CHECK(host.poll_one() == 1); // the timer, or what call_soon() has posted
     CHECK(ran_on == std::thread::id());
     release.set();
