@@ -105,11 +105,15 @@ inline void TaskBase::step() noexcept {
     cancelled_now_ = false;
     wait_cancelled_ = false;
     ready_left_ = max_ready;
-    next_ = std::exchange(leaf_, nullptr)->self;
-    do {
+    std::coroutine_handle<> next = std::exchange(leaf_, nullptr)->self;
+    for (;;) {
         hops_ = max_hops;
-        std::exchange(next_, nullptr).resume();
-    } while (next_);
+        next.resume();
+        if (!next_) [[likely]] {
+            break;
+        }
+        next = std::exchange(next_, nullptr);
+    }
     core.current_task = outer;
     if (root_ended_) {
         collect(*std::exchange(leaf_, nullptr));

@@ -11,9 +11,15 @@
 
 namespace muster::detail {
 
+/// In place of the object, for a function that is no member.
+struct NoObject {};
+
 /// The promise of a coroutine whose first parameter is std::allocator_arg: its frame comes from the
 /// allocator behind it, of which a copy lies behind the frame.
-template <class T, class Allocator>
+///
+/// `Object`: of a member function, `Args`: the further parameters. Neither operator new is a
+/// template, or GCC does not see that operator delete belongs to it.
+template <class T, class Allocator, class Object, class... Args>
 class AllocatedCoroPromise final : public CoroPromise<T> {
     struct alignas(__STDCPP_DEFAULT_NEW_ALIGNMENT__) Block {
         std::byte bytes[__STDCPP_DEFAULT_NEW_ALIGNMENT__];
@@ -50,17 +56,15 @@ public:
         std::source_location here = std::source_location::current()) noexcept
         : CoroPromise<T>(here) {}
 
-    template <class... Args>
     static void* operator new(std::size_t size, std::allocator_arg_t, const Allocator& allocator,
-                              const Args&...) {
+                              const std::remove_reference_t<Args>&...) {
         return allocate(size, Blocks(allocator));
     }
 
-    /// Of member functions and lambdas.
-    template <class Self, class... Args>
-        requires(!std::is_same_v<Self, std::allocator_arg_t>)
-    static void* operator new(std::size_t size, const Self&, std::allocator_arg_t,
-                              const Allocator& allocator, const Args&...) {
+    /// Of member functions; for lambdas, compilers differ.
+    static void* operator new(std::size_t size, const std::remove_reference_t<Object>&,
+                              std::allocator_arg_t, const Allocator& allocator,
+                              const std::remove_reference_t<Args>&...) {
         return allocate(size, Blocks(allocator));
     }
 
@@ -88,11 +92,13 @@ public:
 /// theirs from muster's pool.
 template <class T, class Allocator, class... Args>
 struct std::coroutine_traits<muster::Coro<T>, std::allocator_arg_t, Allocator, Args...> {
-    using promise_type = muster::detail::AllocatedCoroPromise<T, std::remove_cvref_t<Allocator>>;
+    using promise_type = muster::detail::AllocatedCoroPromise<T, std::remove_cvref_t<Allocator>,
+                                                              muster::detail::NoObject, Args...>;
 };
 
 template <class T, class Self, class Allocator, class... Args>
     requires(!std::is_same_v<Self, std::allocator_arg_t>)
 struct std::coroutine_traits<muster::Coro<T>, Self, std::allocator_arg_t, Allocator, Args...> {
-    using promise_type = muster::detail::AllocatedCoroPromise<T, std::remove_cvref_t<Allocator>>;
+    using promise_type =
+        muster::detail::AllocatedCoroPromise<T, std::remove_cvref_t<Allocator>, Self, Args...>;
 };

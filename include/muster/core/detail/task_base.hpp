@@ -89,7 +89,6 @@ public:
     /// Stops here for one turn.
     void yield(PromiseBase& leaf) noexcept {
         leaf_ = &leaf;
-        waiter_ = nullptr;
         wake();
     }
 
