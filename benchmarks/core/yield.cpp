@@ -34,12 +34,10 @@ muster::Coro<> on_muster(Meter& meter) {
     meter.stop(times * tasks);
 }
 
-void on_muster_observed(Meter& meter) {
-    muster::run([](Meter& meter) -> muster::Coro<> {
-        // Far longer than any step: what is measured is the watch, not its reports.
-        muster::get_running_loop().set_watchdog(std::chrono::minutes(10));
-        co_await on_muster(meter);
-    }(meter));
+muster::Coro<> on_muster_observed(Meter& meter) {
+    // Far longer than any step: what is measured is the watch, not its reports.
+    muster::get_running_loop().set_watchdog(std::chrono::minutes(10));
+    co_await on_muster(meter);
 }
 
 asio::awaitable<void> yielder_awaitable(std::uint64_t times) {
@@ -102,7 +100,8 @@ Workload yield() {
                            {"callbacks", on_callbacks},
                            {"muster, debug mode",
                             [](Meter& meter) { muster::run(on_muster(meter), {.debug = true}); }},
-                           {"muster, watchdog", on_muster_observed}},
+                           {"muster, watchdog",
+                            [](Meter& meter) { muster::run(on_muster_observed(meter)); }}},
             .targets = {{.most = 16},
                         {.most = 0.5, .of = "callbacks"},
                         {.figure = Figure::allocations, .most = 0.01}}};

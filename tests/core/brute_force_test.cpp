@@ -163,7 +163,7 @@ const std::vector<Scenario> scenarios = {
                                                 [probe] { return pause(probe); }));
      }},
     {"sleep", [](Probe probe) -> Coro<> { co_await pause(probe); }},
-    {"sleep of zero", [](Probe probe) -> Coro<> { co_await turns(2); }},
+    {"sleep of zero", [](Probe) -> Coro<> { co_await turns(2); }},
     {"coroutine", [](Probe probe) -> Coro<> { static_cast<void>(co_await value(probe)); }},
     {"future", [](Probe probe) -> Coro<> { static_cast<void>(co_await set_later(probe)); }},
     {"task", [](Probe probe) -> Coro<> { static_cast<void>(co_await create_task(value(probe))); }},

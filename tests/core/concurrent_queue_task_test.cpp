@@ -628,6 +628,13 @@ Coro<> consume_impatiently(IntQueue& queue, std::vector<int>& got) {
     }
 }
 
+/// What one of the loops does: `mine` is where its three consumers put what they get.
+Coro<> exchange(IntQueue& queue, std::latch& produced, std::vector<int>* mine, int first) {
+    co_await gather(produce(queue, produced, first), produce(queue, produced, first + stress_items),
+                    consume(queue, mine[0]), consume(queue, mine[1]),
+                    consume_impatiently(queue, mine[2]));
+}
+
 } // namespace
 
 TEST_CASE("concurrent queue: producers and consumers in threads and on two loops lose nothing") {
@@ -666,13 +673,7 @@ TEST_CASE("concurrent queue: producers and consumers in threads and on two loops
         threads.emplace_back([&, mine = &got[2U + 3U * static_cast<std::size_t>(i)],
                               first = (2 + 2 * i) * stress_items] {
             start.arrive_and_wait();
-            run_here([](IntQueue& queue, std::latch& produced, std::vector<int>* mine,
-                        int first) -> Coro<> {
-                co_await gather(produce(queue, produced, first),
-                                produce(queue, produced, first + stress_items),
-                                consume(queue, mine[0]), consume(queue, mine[1]),
-                                consume_impatiently(queue, mine[2]));
-            }(queue, produced, mine, first));
+            run_here(exchange(queue, produced, mine, first));
         });
     }
     produced.wait();
