@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <array>
+#include <cstdint>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
@@ -150,6 +151,22 @@ std::string SshClient::ask(const std::string& line, std::string_view prompt) {
     return read_until(std::string("\r\n") + std::string(prompt));
 }
 
+namespace {
+
+// libssh 0.11 has a new function for it, and warns of the old one.
+int exit_status(ssh_channel channel) {
+#if LIBSSH_VERSION_INT >= SSH_VERSION_INT(0, 11, 0)
+    std::uint32_t status = 0;
+    return ssh_channel_get_exit_state(channel, &status, nullptr, nullptr) == SSH_OK
+               ? static_cast<int>(status)
+               : -1;
+#else
+    return ssh_channel_get_exit_status(channel);
+#endif
+}
+
+} // namespace
+
 std::optional<SshClient::Ran> SshClient::run(const std::string& command) {
     auto* channel = ssh_channel_new(session_.get());
     if (ssh_channel_open_session(channel) != SSH_OK ||
@@ -162,7 +179,7 @@ std::optional<SshClient::Ran> SshClient::run(const std::string& command) {
     while (!ended) {
         result.output += read_some(channel, ended);
     }
-    result.status = ssh_channel_get_exit_status(channel);
+    result.status = exit_status(channel);
     ssh_channel_free(channel);
     return result;
 }
