@@ -256,21 +256,6 @@ TEST_CASE("a deadline that was set in the turn that stopped the loop is kept by 
     CHECK(later.done());
 }
 
-TEST_CASE("what other threads post takes no room in the pool of the loop's thread") {
-    EventLoop loop;
-    loop.run_until_complete(turns(1)); // the pool has room from here on
-    const std::size_t room = detail::frame_pool.room;
-    std::thread poster([&] {
-        for (int i = 0; i < 1000; ++i) {
-            loop.call_soon_threadsafe([] {});
-        }
-        loop.call_soon_threadsafe([&] { loop.stop(); });
-    });
-    loop.run_forever();
-    poster.join();
-    CHECK(detail::frame_pool.room == room);
-}
-
 TEST_CASE("call_soon_threadsafe wakes a loop that sleeps, in the order of the calls") {
     EventLoop loop;
     std::vector<int> order;
