@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Usage: scripts/bench.sh [--quick] [core | net | build]... [-- OPTION...]
 #
-# Builds the release preset and compares muster with the same work written on plain Asio, with
+# Installs what the build needs, builds the release preset and compares muster with the same work written on plain Asio, with
 # callbacks and with asio::awaitable, and with epoll by hand: medians of runs that take turns, ratios,
 # and whether the targets are reached. docs/design/performance.md says what the figures mean.
 #
@@ -42,6 +42,7 @@ while (($#)); do
 done
 ((${#parts[@]})) || parts=(core net build)
 
+"$MUSTER_ROOT/scripts/install-deps.sh"
 build release bench_core bench_net
 for part in "${parts[@]}"; do
     say "Benchmarks: $part"
