@@ -79,6 +79,12 @@ void SshConnection::begin() {
         finish();
         return;
     }
+    const std::string& methods = device_.spec.key_exchange;
+    if (!methods.empty() &&
+        ssh_options_set(session_, SSH_OPTIONS_KEY_EXCHANGE, methods.c_str()) != SSH_OK) {
+        finish();
+        return;
+    }
     ssh_set_blocking(session_, 0);
     set_callbacks();
     phase_ = Phase::key_exchange;
