@@ -86,12 +86,13 @@ private:
     bool close_sent_ = false;
 };
 
-/// Which algorithms to offer, best first. Names that this libssh2 does not have are left out.
+/// Which algorithms to offer, best first. Names that this libssh2 does not have are left out. The
+/// names are literals.
 struct Methods {
-    std::vector<std::string> kex;
-    std::vector<std::string> host_key;
-    std::vector<std::string> ciphers;
-    std::vector<std::string> macs;
+    std::vector<std::string_view> kex;
+    std::vector<std::string_view> host_key;
+    std::vector<std::string_view> ciphers;
+    std::vector<std::string_view> macs;
 };
 
 /// Answers the prompts of keyboard-interactive authentication.
@@ -207,7 +208,7 @@ private:
     struct Callbacks; // what libssh2 calls
 
     void before_free(std::string_view bytes) noexcept override;
-    void prefer(int kind, const std::vector<std::string>& names);
+    void prefer(int kind, const std::vector<std::string_view>& names);
     bool step_all();
     [[nodiscard]] bool must_wait(const Operation& operation) const noexcept;
     bool drain(Channel& channel);
