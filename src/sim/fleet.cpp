@@ -52,8 +52,7 @@ public:
             throw ValueError("virtual fleet: the number of devices must be at least 1");
         }
         check_ports();
-        // Each session takes two; by port, each device listens on some.
-        require_descriptors(static_cast<std::size_t>(options_.devices) * 2,
+        require_descriptors(needed_descriptors(),
                             fmt::format("virtual fleet: {} devices", options_.devices));
         make_devices();
         listen();
@@ -108,6 +107,14 @@ private:
     [[nodiscard]] HostKey make_key() const {
         return options_.host_key_file.empty() ? HostKey::generate()
                                               : HostKey::load_or_create(options_.host_key_file);
+    }
+
+    /// A session with each device; by port, each listens on some.
+    [[nodiscard]] std::size_t needed_descriptors() const {
+        const int services = 1 + (options_.http ? 1 : 0) + (options_.https ? 1 : 0);
+        const bool by_port = options_.addressing == Addressing::by_port;
+        return static_cast<std::size_t>(options_.devices) *
+               static_cast<std::size_t>(by_port ? 1 + services : 1);
     }
 
     void check_ports() const {
