@@ -13,8 +13,15 @@ namespace {
 std::string quoted(const std::string& text) { return "'" + text + "'"; }
 
 KexInit as_offer(const Methods& methods) {
-    return {methods.kex,     methods.host_key, methods.ciphers,
-            methods.ciphers, methods.macs,     methods.macs};
+    using Names = std::vector<std::string>;
+    const Names ciphers(methods.ciphers.begin(), methods.ciphers.end());
+    const Names macs(methods.macs.begin(), methods.macs.end());
+    return {Names(methods.kex.begin(), methods.kex.end()),
+            Names(methods.host_key.begin(), methods.host_key.end()),
+            ciphers,
+            ciphers,
+            macs,
+            macs};
 }
 
 /// How far the other side got before it fell silent or went away.
@@ -63,8 +70,8 @@ Error Session::explain(Phase phase, int code) const {
         return error(phase, ErrorKind::closed, engine_->failure_reason());
     }
 
-    const auto& ours = engine_->client_side().message();
-    const auto& theirs = engine_->server_side().message();
+    const auto ours = engine_->client_side().message();
+    const auto theirs = engine_->server_side().message();
     if (phase == Phase::key_exchange && ours && theirs) {
         std::string mismatch = explain_mismatch(*ours, *theirs);
         if (!mismatch.empty()) {

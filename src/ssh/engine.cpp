@@ -228,22 +228,19 @@ Engine::~Engine() {
 }
 
 Methods Engine::usable(const Methods& methods) const {
-    const auto keep = [this](int kind, const std::vector<std::string>& names) {
-        const auto supported = supported_algorithms(session_, kind);
-        std::vector<std::string> list;
-        for (const auto& name : names) {
-            if (std::find(supported.begin(), supported.end(), name) != supported.end()) {
-                list.push_back(name);
-            }
-        }
-        return list;
+    const auto keep = [](int kind, std::vector<std::string_view> names) {
+        const auto& supported = supported_algorithms(kind);
+        std::erase_if(names, [&](std::string_view name) {
+            return std::find(supported.begin(), supported.end(), name) == supported.end();
+        });
+        return names;
     };
     return {keep(LIBSSH2_METHOD_KEX, methods.kex), keep(LIBSSH2_METHOD_HOSTKEY, methods.host_key),
             keep(LIBSSH2_METHOD_CRYPT_CS, methods.ciphers),
             keep(LIBSSH2_METHOD_MAC_CS, methods.macs)};
 }
 
-void Engine::prefer(int kind, const std::vector<std::string>& names) {
+void Engine::prefer(int kind, const std::vector<std::string_view>& names) {
     const int code = libssh2_session_method_pref(session_, kind, join_names(names, ",").c_str());
     if (code != 0) {
         Failure failure;
@@ -380,15 +377,11 @@ void Engine::run() {
 
 // The other side's offer has come: it decides what the key exchange will cost.
 void Engine::note_offer() {
-    if (cost_ != nullptr || !received_.message()) {
+    if (cost_ != nullptr) {
         return;
     }
-    const auto& theirs = received_.message()->kex;
-    const auto chosen = std::find_if(kex_.begin(), kex_.end(), [&](const std::string& name) {
-        return std::find(theirs.begin(), theirs.end(), name) != theirs.end();
-    });
-    if (chosen != kex_.end()) {
-        cost_ = &KexCost::of(*chosen);
+    if (const auto chosen = received_.first_shared_kex(kex_); !chosen.empty()) {
+        cost_ = &KexCost::of(chosen);
         slow_ = cost_->estimate() > budget_;
     }
 }
@@ -826,11 +819,9 @@ void Engine::forget_offers() noexcept {
 }
 
 bool Engine::signs_rsa_with_sha2() const {
-    if (!sent_.message()) {
-        return false;
-    }
-    const auto& offered = sent_.message()->kex;
-    return std::find(offered.begin(), offered.end(), "ext-info-c") != offered.end();
+    const auto offer = sent_.message();
+    return offer &&
+           std::find(offer->kex.begin(), offer->kex.end(), "ext-info-c") != offer->kex.end();
 }
 
 } // namespace muster::ssh::detail

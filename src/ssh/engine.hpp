@@ -96,12 +96,13 @@ private:
     bool found_eof_ = false;
 };
 
-/// Which algorithms to offer, best first. Names that this libssh2 does not have are left out.
+/// Which algorithms to offer, best first. Names that this libssh2 does not have are left out. The
+/// names are literals.
 struct Methods {
-    std::vector<std::string> kex;
-    std::vector<std::string> host_key;
-    std::vector<std::string> ciphers;
-    std::vector<std::string> macs;
+    std::vector<std::string_view> kex;
+    std::vector<std::string_view> host_key;
+    std::vector<std::string_view> ciphers;
+    std::vector<std::string_view> macs;
 };
 
 /// Answers the prompts of keyboard-interactive authentication.
@@ -247,7 +248,7 @@ private:
     struct Callbacks; // what libssh2 calls
 
     void before_free(std::string_view bytes) noexcept override;
-    void prefer(int kind, const std::vector<std::string>& names);
+    void prefer(int kind, const std::vector<std::string_view>& names);
     bool step_all();
     [[nodiscard]] bool must_wait(const Operation& operation) const noexcept;
     [[nodiscard]] bool must_compute() const noexcept;
@@ -285,7 +286,7 @@ private:
     bool dead_ = false; // the callbacks refuse everything
     bool running_ = false;
 
-    std::vector<std::string> kex_; // what we offer, best first
+    std::vector<std::string_view> kex_; // what we offer, best first
     Clock::duration budget_ = Clock::duration::max();
     KexCost* cost_ = nullptr; // of the method that both sides will choose
     std::optional<int> handshake_result_;

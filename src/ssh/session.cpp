@@ -196,7 +196,6 @@ void Session::on_input(std::string_view bytes) {
     heard_ = true;
     engine_->receive(bytes);
     settle();
-    loop_.core().drain_now(); // whoever was woken runs in this turn of Asio
 }
 
 void Session::on_end(std::string reason) {
