@@ -5,7 +5,8 @@
 #include "ssh/library.hpp"
 #include "ssh/plaintext.hpp"
 
-#include <muster/ssh/private_key.hpp>
+#include <muster/core/secret.hpp>
+#include <muster/ssh/options.hpp>
 
 #include <sys/types.h>
 
@@ -94,14 +95,31 @@ struct Methods {
     std::vector<std::string> macs;
 };
 
-/// Answers the prompts of keyboard-interactive authentication.
-struct Prompt {
-    std::string text;
-    bool echo = false;
+/// A signature that logging in with a key needs. The engine says what is to be signed; whoever
+/// makes the signature gives it, or says that there will be none.
+struct SignRequest {
+    std::string algorithm;
+    std::string data; ///< empty as long as the server has not agreed to the key
+    std::optional<std::string> signature;
+    bool failed = false;
+
+    [[nodiscard]] bool waiting() const noexcept { return !data.empty() && !signature && !failed; }
 };
 
-using Responder = std::function<std::vector<std::string>(
-    const std::string& name, const std::string& instruction, const std::vector<Prompt>& prompts)>;
+/// The new password for a server that insists on one, which is given to it once.
+struct PasswordChange {
+    const Secret& password; ///< empty: none
+    int asked = 0;          ///< how often the server has insisted
+};
+
+/// Answers one round of questions; nothing gives up, and with it the session.
+using Answerer = std::function<std::optional<std::vector<Secret>>(const Challenge& challenge)>;
+
+/// What a server says when it refuses a login (RFC 4252 section 5.1).
+struct Refusal {
+    std::vector<std::string> methods; ///< what may be tried next
+    bool partial = false;             ///< it was right, but is not enough
+};
 
 /// libssh2 behind byte queues. Sending always succeeds, into a queue, so no packet is ever partial
 /// and EAGAIN means nothing but "more input is needed"; see docs/design/ssh.md.
@@ -162,10 +180,15 @@ public:
 
     int handshake();                                                              // (session)
     int list_methods(const std::string& user, std::vector<std::string>& methods); // (session)
-    int login_password(const std::string& user, const std::string& password);     // (session)
-    int login_interactive(const std::string& user, Responder& responder);         // (session)
-    int login_key(const std::string& user, const PrivateKey& key);                // (session)
-    int open_channel(Channel*& channel);                                          // (session)
+    /// Must not be called again once it has returned LIBSSH2_ERROR_PASSWORD_EXPIRED.
+    int login_password(const std::string& user, const Secret& password,
+                       PasswordChange& change);                         // (session)
+    int login_interactive(const std::string& user, Answerer& answerer); // (session)
+    /// `key` is the public half. The result `signature_wanted` stands for another
+    /// LIBSSH2_ERROR_EAGAIN: to be called again when the request has been answered.
+    int login_key(const std::string& user, const std::string& key,
+                  SignRequest& request); // (session)
+    int open_channel(Channel*& channel); // (session)
     int request_pty(Channel& channel, const std::string& term, int width, int height);
     /// kind: "exec", "shell" or "subsystem".
     int request_start(Channel& channel, const std::string& kind, const std::string& argument);
@@ -196,6 +219,15 @@ public:
     /// asks the server for its signature algorithms.
     [[nodiscard]] bool signs_rsa_with_sha2() const;
 
+    /// What the server said when it refused the latest login; nothing when it did not.
+    [[nodiscard]] const std::optional<Refusal>& refusal() const noexcept { return refusal_; }
+
+    /// The signature algorithms that the server takes from users, where it was asked and said so
+    /// (RFC 8308 section 3.1).
+    [[nodiscard]] const std::vector<std::string>& server_signature_algorithms() const noexcept {
+        return server_signature_algorithms_;
+    }
+
     /// After the login: the offers of both sides are kept for error messages only.
     void forget_offers() noexcept;
 
@@ -207,6 +239,7 @@ private:
     struct Callbacks; // what libssh2 calls
 
     void before_free(std::string_view bytes) noexcept override;
+    void notice_before_login(std::string_view bytes);
     void prefer(int kind, const std::vector<std::string>& names);
     bool step_all();
     [[nodiscard]] bool must_wait(const Operation& operation) const noexcept;
@@ -225,7 +258,10 @@ private:
     std::vector<Operation*> operations_;
     std::list<Channel> channels_;
     std::uint32_t confirmed_channel_ = 0;
-    Responder* responder_ = nullptr;
+    Answerer* answerer_ = nullptr;
+    PasswordChange* password_change_ = nullptr;
+    std::optional<Refusal> refusal_;
+    std::vector<std::string> server_signature_algorithms_;
     std::string disconnect_;
     std::string eof_reason_;
     std::string failure_reason_;
@@ -236,6 +272,9 @@ private:
     bool dead_ = false; // the callbacks refuse everything
     bool running_ = false;
 };
+
+/// A step's result: the server waits for a signature.
+constexpr int signature_wanted = 1;
 
 /// Our own result codes, outside of libssh2's.
 constexpr int error_connection_lost = -10'001;
