@@ -339,23 +339,22 @@ private:
     }
 
     [[nodiscard]] std::string remedy() const {
-        if (tried_.empty()) {
-            return "give a password or a key";
-        }
         if (rsa_was_old_) {
             return "libssh2 " + library_version() +
                    " signs with RSA keys in a way (SHA-1) that OpenSSH refuses since 8.8: use an "
                    "ed25519 key, or libssh2 1.11 or newer";
         }
-        if (has(methods_, "keyboard-interactive") && options_.password.empty() &&
-            !options_.responder) {
-            return "give a password, or a responder (Options::responder) for its questions";
-        }
-        if (partial_ && has(methods_, "password") && options_.password.empty()) {
-            return "give a password as well";
-        }
         if (!agent_problem_.empty()) {
             return "look at the SSH agent: ssh-add -l";
+        }
+        const std::string questions = has(methods_, "keyboard-interactive")
+                                          ? ", or answer its questions (Options::responder)"
+                                          : "";
+        if (tried_.empty()) {
+            return "give a password or a key" + questions;
+        }
+        if (partial_ && options_.password.empty() && !has(methods_, "publickey")) {
+            return "give a password as well" + questions;
         }
         return "check the user name, the password and the keys";
     }

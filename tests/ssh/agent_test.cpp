@@ -1,7 +1,7 @@
 #include "coro_test.hpp"
+#include "listening_sshd.hpp"
 #include "ssh/agent.hpp"
 #include "ssh_agent.hpp"
-#include "sshd.hpp"
 #include "temp_folder.hpp"
 
 #include <muster/muster.hpp>
@@ -29,10 +29,6 @@ bool no_agent() {
         return true;
     }
     return false;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
 }
 
 template <class T>

@@ -1,4 +1,4 @@
-#include "sshd.hpp"
+#include "listening_sshd.hpp"
 
 #include <muster/muster.hpp>
 #include <muster/ssh/connection.hpp>
@@ -15,57 +15,7 @@ using namespace muster;
 using namespace std::chrono_literals;
 
 namespace {
-
-bool no_sshd() {
-    if (!Sshd::available()) {
-        MESSAGE("skipped: no sshd on this machine");
-        return true;
-    }
-    return false;
-}
-
-/// An sshd that is listening, and what is needed to get in.
-struct Server {
-    explicit Server(const std::string& config = {},
-                    const std::vector<std::string>& host_keys = {"ed25519"})
-        : sshd(config, host_keys), port(sshd.listen()) {
-        write_text(known_hosts(), "[127.0.0.1]:" + std::to_string(port) + " " +
-                                      sshd.host_key(host_keys.front()) + "\n");
-    }
-
-    [[nodiscard]] std::string known_hosts() const { return sshd.folder() + "/known_hosts"; }
-
-    [[nodiscard]] ssh::Options options(const std::string& key = "ed25519") {
-        ssh::Options options;
-        options.host = "127.0.0.1";
-        options.port = port;
-        options.username = sshd.user();
-        options.known_hosts = {known_hosts()};
-        ssh::KeySource source;
-        source.path = sshd.user_key(key);
-        options.keys.push_back(source);
-        return options;
-    }
-
-    Sshd sshd;
-    std::uint16_t port;
-};
-
-/// The error that connecting ends with.
-ssh::Error connect_error(ssh::Options options) {
-    try {
-        run(ssh::connect(std::move(options)));
-    } catch (const ssh::Error& error) {
-        return error;
-    }
-    FAIL("it connected");
-    std::abort();
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
-
+using Server = ListeningSshd;
 } // namespace
 
 TEST_CASE("commands run one after the other and at once, with output, errors and exit status") {
