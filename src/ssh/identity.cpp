@@ -29,11 +29,17 @@ std::optional<std::string> read_public_key(std::string_view text) {
 }
 
 /// The public half of a key that only the agent can sign with.
-std::optional<std::string> public_half(std::string_view text, const Secret& passphrase) {
-    if (auto blob = read_public_key(text)) {
-        return blob;
+std::optional<std::string> public_half(const KeySource& source, const std::string& path) {
+    try {
+        const Secret text =
+            source.text.empty() ? Secret(read_file(path).value_or(std::string())) : source.text;
+        if (auto blob = read_public_key(text.reveal())) {
+            return blob;
+        }
+        return source.passphrase.empty() ? encrypted_public_half(text.reveal()) : std::nullopt;
+    } catch (const Error&) {
+        return std::nullopt; // what cannot be read holds none
     }
-    return passphrase.empty() ? encrypted_public_half(text) : std::nullopt;
 }
 
 } // namespace
@@ -62,9 +68,7 @@ Identity read_identity(const KeySource& source, bool has_agent) {
         return {name, std::move(public_key), std::move(key)};
     } catch (const Error&) {
         if (has_agent) {
-            const Secret text =
-                source.text.empty() ? Secret(read_file(path).value_or(std::string())) : source.text;
-            if (auto blob = public_half(text.reveal(), source.passphrase)) {
+            if (auto blob = public_half(source, path)) {
                 return {name, std::move(*blob), std::nullopt};
             }
         }

@@ -110,6 +110,9 @@ private:
                     co_return outcome;
                 }
             }
+            if (!too_many_.empty()) {
+                tried_.push_back(std::exchange(too_many_, {}));
+            }
         } else if (!identities_.empty() && !partial_) {
             tried_.emplace_back("no key, since the device accepts none");
         }
@@ -126,21 +129,30 @@ private:
 
     Coro<void> add_agent_keys() {
         co_await list_agent_keys();
-        if (agent_keys_->empty() && agent_problem_.empty()) {
-            tried_.emplace_back("no key of the SSH agent, which shows none (is it locked?)");
-        }
+        std::size_t left = 0;
         for (const AgentKey& key : *agent_keys_) {
-            if (identities_.size() == most_agent_keys) {
-                const std::size_t left = agent_keys_->size() - most_agent_keys;
-                tried_.push_back("not " + std::to_string(left) +
-                                 " more keys of the SSH agent (name one in Options::keys)");
-                break;
+            if (!libssh2_knows(key_type(key.public_key))) {
+                continue;
             }
-            identities_.push_back({"'" + key.comment + "' of the SSH agent", key.public_key, {}});
+            if (identities_.size() == most_agent_keys) {
+                ++left;
+                continue;
+            }
+            const std::string name =
+                key.comment.empty() ? fingerprint(key.public_key) : "'" + key.comment + "'";
+            identities_.push_back({name + " of the SSH agent", key.public_key, {}});
+        }
+        if (!agent_problem_.empty()) {
+            tried_.emplace_back("no key of the SSH agent");
+        } else if (identities_.empty()) {
+            tried_.emplace_back("no key of the SSH agent, which shows none (is it locked?)");
+        } else if (left > 0) {
+            too_many_ = "not " + std::to_string(left) +
+                        " more keys of the SSH agent (name one in Options::keys)";
         }
     }
 
-    /// Asks once; an agent that does not answer has no keys, and its words are noted.
+    /// Asks once; an agent that does not answer has no keys.
     Coro<void> list_agent_keys() {
         if (agent_keys_) {
             co_return;
@@ -150,25 +162,53 @@ private:
             agent_keys_ = co_await agent_->keys();
         } catch (const AgentError& error) {
             agent_problem_ = error.what();
-            tried_.push_back("no key of the SSH agent");
         }
     }
 
-    Coro<Outcome> try_key(const Identity& identity) {
-        const std::string type = key_type(identity.public_key);
-        const std::string name = type + " key " + identity.name;
+    /// Why a key is not even offered, which costs no try; empty when it is.
+    Coro<std::string> objection(const Identity& identity, std::string type) {
+        if (!libssh2_knows(type)) {
+            co_return "since libssh2 does not support its type";
+        }
+        if (!device_takes(type)) {
+            co_return "since the device takes no such signatures";
+        }
         if (!identity.key) {
             co_await list_agent_keys();
             const auto same = [&](const AgentKey& key) {
                 return key.public_key == identity.public_key;
             };
             if (std::none_of(agent_keys_->begin(), agent_keys_->end(), same)) {
-                tried_.push_back("not " + name + ", which the SSH agent does not have");
-                co_return Outcome::refused;
+                co_return agent_problem_.empty() ? "which the SSH agent does not have"
+                                                 : "which the SSH agent was to sign for";
             }
         }
-        if (!takes(type)) {
-            tried_.push_back("not " + name + ", since the device takes no such signatures");
+        co_return std::string();
+    }
+
+    static bool libssh2_knows(std::string_view type) {
+        static constexpr std::array<std::string_view, 5> types{"ssh-ed25519", "ecdsa-sha2-nistp256",
+                                                               "ecdsa-sha2-nistp384",
+                                                               "ecdsa-sha2-nistp521", "ssh-rsa"};
+        return std::find(types.begin(), types.end(), type) != types.end();
+    }
+
+    /// libssh2 1.11 forgets to clean up when a server takes no signatures of an RSA key, and then
+    /// offers all further keys as RSA keys.
+    [[nodiscard]] bool device_takes(std::string_view type) const {
+        static constexpr std::array<std::string_view, 3> rsa{"rsa-sha2-512", "rsa-sha2-256",
+                                                             "ssh-rsa"};
+        const auto& taken = engine_.server_signature_algorithms();
+        return type != "ssh-rsa" || taken.empty() ||
+               std::any_of(rsa.begin(), rsa.end(),
+                           [&](std::string_view algorithm) { return has(taken, algorithm); });
+    }
+
+    Coro<Outcome> try_key(const Identity& identity) {
+        const std::string type = key_type(identity.public_key);
+        const std::string name = type + " key " + identity.name;
+        if (const std::string reason = co_await objection(identity, type); !reason.empty()) {
+            tried_.push_back("not " + name + ", " + reason);
             co_return Outcome::refused;
         }
         tried_.push_back(name);
@@ -184,17 +224,6 @@ private:
         rsa_was_old_ =
             rsa_was_old_ || (code != 0 && type == "ssh-rsa" && !engine_.signs_rsa_with_sha2());
         co_return judge(code);
-    }
-
-    /// libssh2 1.11 forgets to clean up when a server takes no signatures of an RSA key, and then
-    /// offers all further keys as RSA keys.
-    [[nodiscard]] bool takes(const std::string& type) const {
-        static constexpr std::array<std::string_view, 3> rsa{"rsa-sha2-512", "rsa-sha2-256",
-                                                             "ssh-rsa"};
-        const auto& taken = engine_.server_signature_algorithms();
-        return type != "ssh-rsa" || taken.empty() ||
-               std::any_of(rsa.begin(), rsa.end(),
-                           [&](std::string_view algorithm) { return has(taken, algorithm); });
     }
 
     Coro<void> make_signature(const Identity& identity, SignRequest& request) {
@@ -263,6 +292,11 @@ private:
             [&] { return engine_.login_interactive(options_.username, answerer); });
         if (thrown) {
             std::rethrow_exception(thrown);
+        }
+        if (code == LIBSSH2_ERROR_METHOD_NOT_SUPPORTED) {
+            tried_.back() += " (not with libssh2 " + library_version() +
+                             " in a program that was built for an older one)";
+            co_return Outcome::refused;
         }
         co_return judge(code);
     }
@@ -367,6 +401,7 @@ private:
     std::optional<Agent> agent_;
     std::optional<std::vector<AgentKey>> agent_keys_; // once it was asked
     std::string agent_problem_;
+    std::string too_many_; // what was left out, once the others have been tried
     std::vector<std::string> methods_;
     std::vector<std::string> tried_;
     bool partial_ = false;

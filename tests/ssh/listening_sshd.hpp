@@ -33,13 +33,14 @@ struct ListeningSshd {
 
     [[nodiscard]] std::string known_hosts() const { return sshd.folder() + "/known_hosts"; }
 
-    /// Without a key.
+    /// Without a key, and without the agent of the user who runs the tests.
     [[nodiscard]] muster::ssh::Options bare_options() const {
         muster::ssh::Options options;
         options.host = "127.0.0.1";
         options.port = port;
         options.username = sshd.user();
         options.known_hosts = {known_hosts()};
+        options.agent = "";
         return options;
     }
 
