@@ -152,7 +152,7 @@ TEST_CASE("a long RSA key signs in the executor") {
                 auto busy = std::make_shared<std::latch>(1);
                 const auto blocked = run_in_executor([busy] { busy->wait(); });
                 const auto login = create_task(ssh::connect(options));
-                while (executor->metrics().queued == 0) {
+                while (executor->metrics().running == 0 || executor->metrics().queued == 0) {
                     co_await turns(1);
                 }
                 if (cancel) {
