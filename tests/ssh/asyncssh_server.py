@@ -23,8 +23,14 @@ class Server(asyncssh.SSHServer):
                 self.conn.send_auth_banner(line)
         return True
 
+    def public_key_auth_supported(self):
+        return self.username == "keyed"
+
+    def validate_public_key(self, username, key):
+        return True
+
     def password_auth_supported(self):
-        return self.username != "asked"
+        return self.username not in ("asked", "keyed")
 
     def validate_password(self, username, password):
         if username == "greeted":
@@ -65,7 +71,8 @@ def handle(process):
 async def main():
     server = await asyncssh.listen(
         "127.0.0.1", 0, server_factory=Server, process_factory=handle,
-        server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")])
+        server_host_keys=[asyncssh.generate_private_key("ssh-ed25519")],
+        signature_algs=["ssh-ed25519"])
     with open(sys.argv[1], "w", encoding="ascii") as port:
         port.write(str(server.sockets[0].getsockname()[1]))
     await asyncio.Event().wait()
