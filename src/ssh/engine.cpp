@@ -19,6 +19,8 @@ constexpr std::string_view session_channel = "session";
 constexpr std::string_view originator = "127.0.0.1"; // of tunnels, which have none here
 constexpr int originator_port = 22;
 
+constexpr unsigned char message_ext_info = 7;
+constexpr unsigned char message_userauth_failure = 51;
 constexpr unsigned char message_channel_open_confirmation = 91;
 constexpr unsigned char message_channel_request = 98;
 
@@ -116,35 +118,47 @@ struct Engine::Callbacks {
         }
     }
 
+    /// Text for libssh2 to free; null when there is no memory.
+    static char* copy(SessionOwner& owner, std::string_view text) {
+        auto* memory = static_cast<char*>(owner.allocate(text.size() + 1));
+        if (memory != nullptr) {
+            std::memcpy(memory, text.data(), text.size());
+            memory[text.size()] = '\0';
+        }
+        return memory;
+    }
+
     static int sign(LIBSSH2_SESSION* session, unsigned char** signature, size_t* length,
                     const unsigned char* data, size_t data_length, void** abstract) {
-        const std::string_view bytes(reinterpret_cast<const char*>(data), data_length);
-        // The data names the algorithm that libssh2 has chosen (RFC 4252 section 7).
-        WireReader reader(bytes);
-        reader.string(); // session id
-        reader.byte();   // SSH_MSG_USERAUTH_REQUEST
-        reader.string(); // user
-        reader.string(); // service
-        reader.string(); // "publickey"
-        reader.byte();   // true
-        const std::string_view algorithm = reader.string();
-        if (!reader.ok()) {
-            return LIBSSH2_ERROR_PROTO;
-        }
+        auto& request = *static_cast<SignRequest*>(*abstract);
         try {
-            const auto* key = static_cast<const PrivateKey*>(*abstract);
-            auto* owner = static_cast<SessionOwner*>(*libssh2_session_abstract(session));
-            const std::string made = key->sign(algorithm, bytes);
-            void* memory = owner->allocate(made.size());
+            if (request.failed) {
+                return LIBSSH2_ERROR_METHOD_NOT_SUPPORTED;
+            }
+            if (!request.signature) {
+                const std::string_view bytes(reinterpret_cast<const char*>(data), data_length);
+                // The data names the algorithm that libssh2 has chosen (RFC 4252 section 7).
+                WireReader reader(bytes);
+                reader.string(); // session id
+                reader.byte();   // SSH_MSG_USERAUTH_REQUEST
+                reader.string(); // user
+                reader.string(); // service
+                reader.string(); // "publickey"
+                reader.byte();   // true
+                request.algorithm = reader.string();
+                request.data = bytes;
+                return LIBSSH2_ERROR_EAGAIN;
+            }
+            auto& owner = *static_cast<SessionOwner*>(*libssh2_session_abstract(session));
+            char* memory = copy(owner, *request.signature);
             if (memory == nullptr) {
                 return LIBSSH2_ERROR_ALLOC;
             }
-            std::memcpy(memory, made.data(), made.size());
-            *signature = static_cast<unsigned char*>(memory);
-            *length = made.size();
+            *signature = reinterpret_cast<unsigned char*>(memory);
+            *length = request.signature->size();
             return 0;
         } catch (...) {
-            return LIBSSH2_ERROR_METHOD_NOT_SUPPORTED; // no exception may cross libssh2
+            return LIBSSH2_ERROR_ALLOC; // no exception may cross libssh2
         }
     }
 
@@ -152,30 +166,43 @@ struct Engine::Callbacks {
                         int instruction_length, int count,
                         const LIBSSH2_USERAUTH_KBDINT_PROMPT* prompts,
                         LIBSSH2_USERAUTH_KBDINT_RESPONSE* responses, void** abstract) {
+        Engine& self = engine(abstract);
         const auto text = [](const void* begin, std::size_t length) {
             return begin == nullptr ? std::string()
                                     : std::string(static_cast<const char*>(begin), length);
         };
         try {
-            std::vector<Prompt> list;
+            Challenge challenge;
+            challenge.name = text(name, static_cast<std::size_t>(name_length));
+            challenge.instruction = text(instruction, static_cast<std::size_t>(instruction_length));
             for (int i = 0; i < count; ++i) {
-                list.push_back({text(prompts[i].text, prompts[i].length), prompts[i].echo != 0});
+                challenge.prompts.push_back(
+                    {text(prompts[i].text, prompts[i].length), prompts[i].echo != 0});
             }
-            auto answers = (*engine(abstract).responder_)(
-                text(name, static_cast<std::size_t>(name_length)),
-                text(instruction, static_cast<std::size_t>(instruction_length)), list);
-            answers.resize(list.size());
-            for (std::size_t i = 0; i < answers.size(); ++i) {
-                auto* memory = static_cast<char*>(engine(abstract).allocate(answers[i].size() + 1));
-                if (memory == nullptr) {
-                    return;
+            auto answers = (*self.answerer_)(challenge);
+            // libssh2 takes no refusal here: with nothing more to be sent it gives up by itself.
+            self.dead_ = !answers;
+            if (answers) {
+                answers->resize(challenge.prompts.size());
+                for (std::size_t i = 0; i < answers->size(); ++i) {
+                    const std::string& answer = (*answers)[i].reveal();
+                    responses[i].text = copy(self, answer);
+                    responses[i].length = responses[i].text == nullptr ? 0 : length_of(answer);
                 }
-                std::memcpy(memory, answers[i].c_str(), answers[i].size() + 1);
-                responses[i].text = memory;
-                responses[i].length = length_of(answers[i]);
             }
         } catch (...) {
-            // No exception may cross libssh2; the empty answers are refused by the server.
+            self.dead_ = true; // no exception may cross libssh2
+        }
+    }
+
+    static void change_password(LIBSSH2_SESSION* /*session*/, char** password, int* length,
+                                void** abstract) {
+        Engine& self = engine(abstract);
+        PasswordChange& change = *self.password_change_;
+        // Without one, libssh2 reports LIBSSH2_ERROR_PASSWORD_EXPIRED.
+        if (++change.asked == 1 && !change.password.empty()) {
+            *password = copy(self, change.password.reveal());
+            *length = static_cast<int>(change.password.reveal().size());
         }
     }
 
@@ -254,7 +281,11 @@ void Engine::prefer(int kind, const std::vector<std::string_view>& names) {
 void Engine::before_free(std::string_view bytes) noexcept {
     // libssh2 1.10 and 1.11 do not tell an exit status of 0 from none at all, and never tell a
     // channel's number. Both are in the server's messages, which pass by here.
-    if (bytes.size() < 9) {
+    if (bytes.size() < 6) {
+        return;
+    }
+    if (!authenticated()) {
+        notice_before_login(bytes);
         return;
     }
     WireReader message(bytes);
@@ -268,6 +299,29 @@ void Engine::before_free(std::string_view bytes) noexcept {
         for (EngineChannel& open : channels_) {
             if (message.ok() && open.id_ == channel) {
                 open.exit_status_ = static_cast<int>(status);
+            }
+        }
+    }
+}
+
+void Engine::notice_before_login(std::string_view bytes) {
+    // Nor does libssh2 tell a login that is not enough from one that is wrong. What has these first
+    // bytes and is no message of the server, a password, say, can not pass for one by accident.
+    WireReader message(bytes);
+    const unsigned char kind = message.byte();
+    if (kind == message_userauth_failure) {
+        Refusal refusal;
+        refusal.methods = split_names(message.string());
+        refusal.partial = message.byte() != 0;
+        if (message.ok()) {
+            refusal_ = std::move(refusal);
+        }
+    } else if (kind == message_ext_info) {
+        for (std::uint32_t left = message.uint32(); left > 0 && message.ok(); --left) {
+            const std::string_view name = message.string();
+            const std::string_view value = message.string();
+            if (message.ok() && name == "server-sig-algs") {
+                server_signature_algorithms_ = split_names(value);
             }
         }
     }
@@ -507,7 +561,7 @@ bool Engine::step_all() {
             continue;
         }
         if (code < 0) {
-            refusal_ = last_error();
+            last_words_ = last_error();
         }
         if (code < 0 && !disconnect_.empty()) {
             // Where libssh2 waits for an answer, it reports the server's farewell as something
@@ -519,7 +573,7 @@ bool Engine::step_all() {
         operation.finished_ = true;
         operation.wake();
         if (is_fatal(code)) {
-            fail(code, refusal_);
+            fail(code, last_words_);
             return true;
         }
     }
@@ -609,7 +663,7 @@ void Engine::wind_up() noexcept {
 
 std::string Engine::last_error() const {
     if (computing_) {
-        return refusal_;
+        return last_words_;
     }
     char* message = nullptr;
     int length = 0;
@@ -649,25 +703,41 @@ int Engine::list_methods(const std::string& user, std::vector<std::string>& meth
     return authenticated() ? 0 : libssh2_session_last_errno(session_);
 }
 
-int Engine::login_password(const std::string& user, const std::string& password) {
-    return libssh2_userauth_password_ex(session_, user.c_str(), length_of(user), password.c_str(),
-                                        length_of(password), nullptr);
+int Engine::login_password(const std::string& user, const Secret& password,
+                           PasswordChange& change) {
+    refusal_.reset();
+    password_change_ = &change;
+    const std::string& text = password.reveal();
+    return libssh2_userauth_password_ex(session_, user.c_str(), length_of(user), text.c_str(),
+                                        length_of(text), &Callbacks::change_password);
 }
 
-int Engine::login_interactive(const std::string& user, Responder& responder) {
-    responder_ = &responder;
+int Engine::login_interactive(const std::string& user, Answerer& answerer) {
+#if LIBSSH2_VERSION_NUM < 0x010b00
+    // Prompts are laid out differently in memory since 1.11.
+    if (libssh2_version(0x010b00) != nullptr) {
+        return LIBSSH2_ERROR_METHOD_NOT_SUPPORTED;
+    }
+#endif
+    refusal_.reset();
+    answerer_ = &answerer;
+    const bool was_dead = dead_;
     const int code = libssh2_userauth_keyboard_interactive_ex(session_, user.c_str(),
                                                               length_of(user), &Callbacks::respond);
+    if (dead_ && !was_dead) {
+        return error_abandoned;
+    }
     // A refusal comes as -1, which means a broken connection elsewhere.
     return code == -1 && !dead_ && disconnect_.empty() ? LIBSSH2_ERROR_AUTHENTICATION_FAILED : code;
 }
 
-int Engine::login_key(const std::string& user, const PrivateKey& key) {
-    const std::string& blob = key.public_key();
-    void* abstract = const_cast<PrivateKey*>(&key); // only ever read, by Callbacks::sign
-    return libssh2_userauth_publickey(session_, user.c_str(),
-                                      reinterpret_cast<const unsigned char*>(blob.data()),
-                                      blob.size(), &Callbacks::sign, &abstract);
+int Engine::login_key(const std::string& user, const std::string& key, SignRequest& request) {
+    refusal_.reset();
+    void* abstract = &request;
+    const int code = libssh2_userauth_publickey(session_, user.c_str(),
+                                                reinterpret_cast<const unsigned char*>(key.data()),
+                                                key.size(), &Callbacks::sign, &abstract);
+    return code == LIBSSH2_ERROR_EAGAIN && request.waiting() ? signature_wanted : code;
 }
 
 int Engine::open_channel(EngineChannel*& channel) {

@@ -7,7 +7,8 @@
 #include "ssh/plaintext.hpp"
 
 #include <muster/core/clock.hpp>
-#include <muster/ssh/private_key.hpp>
+#include <muster/core/secret.hpp>
+#include <muster/ssh/options.hpp>
 
 #include <sys/types.h>
 
@@ -105,14 +106,31 @@ struct Methods {
     std::vector<std::string_view> macs;
 };
 
-/// Answers the prompts of keyboard-interactive authentication.
-struct Prompt {
-    std::string text;
-    bool echo = false;
+/// A signature that logging in with a key needs. The engine says what is to be signed; whoever
+/// makes the signature gives it, or says that there will be none.
+struct SignRequest {
+    std::string algorithm;
+    std::string data; ///< empty as long as the server has not agreed to the key
+    std::optional<std::string> signature;
+    bool failed = false;
+
+    [[nodiscard]] bool waiting() const noexcept { return !data.empty() && !signature && !failed; }
 };
 
-using Responder = std::function<std::vector<std::string>(
-    const std::string& name, const std::string& instruction, const std::vector<Prompt>& prompts)>;
+/// The new password for a server that insists on one, which is given to it once.
+struct PasswordChange {
+    const Secret& password; ///< empty: none
+    int asked = 0;          ///< how often the server has insisted
+};
+
+/// Answers one round of questions; nothing gives up, and with it the session.
+using Answerer = std::function<std::optional<std::vector<Secret>>(const Challenge& challenge)>;
+
+/// What a server says when it refuses a login (RFC 4252 section 5.1).
+struct Refusal {
+    std::vector<std::string> methods; ///< what may be tried next
+    bool partial = false;             ///< it was right, but is not enough
+};
 
 /// libssh2 behind byte queues. Sending always succeeds, into a queue, so no packet is ever partial
 /// and EAGAIN means nothing but "more input is needed"; see docs/design/ssh.md.
@@ -192,10 +210,15 @@ public:
 
     int handshake();                                                              // (session)
     int list_methods(const std::string& user, std::vector<std::string>& methods); // (session)
-    int login_password(const std::string& user, const std::string& password);     // (session)
-    int login_interactive(const std::string& user, Responder& responder);         // (session)
-    int login_key(const std::string& user, const PrivateKey& key);                // (session)
-    int open_channel(EngineChannel*& channel);                                    // (session)
+    /// Must not be called again once it has returned LIBSSH2_ERROR_PASSWORD_EXPIRED.
+    int login_password(const std::string& user, const Secret& password,
+                       PasswordChange& change);                         // (session)
+    int login_interactive(const std::string& user, Answerer& answerer); // (session)
+    /// `key` is the public half. The result `signature_wanted` stands for another
+    /// LIBSSH2_ERROR_EAGAIN: to be called again when the request has been answered.
+    int login_key(const std::string& user, const std::string& key,
+                  SignRequest& request);       // (session)
+    int open_channel(EngineChannel*& channel); // (session)
     /// A connection from the server to host and port (RFC 4254 section 7.2).
     int open_tunnel(EngineChannel*& channel, const std::string& host, int port); // (session)
     int set_env(EngineChannel& channel, const std::string& name, const std::string& value);
@@ -237,6 +260,15 @@ public:
     /// asks the server for its signature algorithms.
     [[nodiscard]] bool signs_rsa_with_sha2() const;
 
+    /// What the server said when it refused the latest login; nothing when it did not.
+    [[nodiscard]] const std::optional<Refusal>& refusal() const noexcept { return refusal_; }
+
+    /// The signature algorithms that the server takes from users, where it was asked and said so
+    /// (RFC 8308 section 3.1).
+    [[nodiscard]] const std::vector<std::string>& server_signature_algorithms() const noexcept {
+        return server_signature_algorithms_;
+    }
+
     /// After the login: the offers of both sides are kept for error messages only.
     void forget_offers() noexcept;
 
@@ -248,6 +280,7 @@ private:
     struct Callbacks; // what libssh2 calls
 
     void before_free(std::string_view bytes) noexcept override;
+    void notice_before_login(std::string_view bytes);
     void prefer(int kind, const std::vector<std::string_view>& names);
     bool step_all();
     [[nodiscard]] bool must_wait(const Operation& operation) const noexcept;
@@ -274,11 +307,14 @@ private:
     std::vector<Operation*> operations_;
     std::list<EngineChannel> channels_;
     std::uint32_t confirmed_channel_ = 0;
-    Responder* responder_ = nullptr;
+    Answerer* answerer_ = nullptr;
+    PasswordChange* password_change_ = nullptr;
+    std::optional<Refusal> refusal_;
+    std::vector<std::string> server_signature_algorithms_;
     std::string disconnect_;
     std::string eof_reason_;
     std::string failure_reason_;
-    std::string refusal_; // libssh2's words about the last step that failed
+    std::string last_words_; // libssh2's, about the last step that failed
     int failure_ = 0;
     KexInitReader sent_;
     KexInitReader received_;
@@ -300,6 +336,9 @@ private:
     std::string late_input_;
     std::vector<EngineChannel*> late_frees_;
 };
+
+/// A step's result: the server waits for a signature.
+constexpr int signature_wanted = 1;
 
 /// Our own result codes, outside of libssh2's.
 constexpr int error_connection_lost = -10'001;

@@ -1,5 +1,5 @@
 #pragma once
-/// An sshd that listens, and what is needed to get in.
+/// An sshd to connect to, and how connecting to it ends.
 
 #include "sshd.hpp"
 
@@ -14,7 +14,6 @@
 #include <utility>
 #include <vector>
 
-/// True, and said, on a machine without sshd: these tests are skipped there.
 inline bool no_sshd() {
     if (!Sshd::available()) {
         MESSAGE("skipped: no sshd on this machine");
@@ -23,6 +22,7 @@ inline bool no_sshd() {
     return false;
 }
 
+/// An sshd that is listening, and what is needed to get in.
 struct ListeningSshd {
     explicit ListeningSshd(const std::string& config = {},
                            const std::vector<std::string>& host_keys = {"ed25519"})
@@ -33,12 +33,19 @@ struct ListeningSshd {
 
     [[nodiscard]] std::string known_hosts() const { return sshd.folder() + "/known_hosts"; }
 
-    [[nodiscard]] muster::ssh::Options options(const std::string& key = "ed25519") {
+    /// Without a key, and without the agent of the user who runs the tests.
+    [[nodiscard]] muster::ssh::Options bare_options() const {
         muster::ssh::Options options;
         options.host = "127.0.0.1";
         options.port = port;
         options.username = sshd.user();
         options.known_hosts = {known_hosts()};
+        options.agent = "";
+        return options;
+    }
+
+    [[nodiscard]] muster::ssh::Options options(const std::string& key = "ed25519") {
+        muster::ssh::Options options = bare_options();
         muster::ssh::KeySource source;
         source.path = sshd.user_key(key);
         options.keys.push_back(source);
