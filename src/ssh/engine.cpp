@@ -355,10 +355,15 @@ void Engine::run() {
             break; // nobody wants it now
         }
     }
-    if (failure_ == 0 && input_ended_ && unread() == 0) {
+    if (failure_ == 0 && input_ended_ && nothing_to_read()) {
         fail(error_connection_lost, eof_reason_);
     }
     running_ = false;
+}
+
+bool Engine::nothing_to_read() {
+    // Before encryption begins, libssh2 is given whole packets only: half of one is nothing.
+    return framing_.available(std::string_view(input_).substr(input_at_)) == 0;
 }
 
 bool Engine::step_all() {

@@ -208,6 +208,7 @@ private:
 
     void before_free(std::string_view bytes) noexcept override;
     void prefer(int kind, const std::vector<std::string>& names);
+    [[nodiscard]] bool nothing_to_read();
     bool step_all();
     [[nodiscard]] bool must_wait(const Operation& operation) const noexcept;
     bool drain(Channel& channel);
