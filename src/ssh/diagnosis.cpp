@@ -77,6 +77,11 @@ Error Session::explain(Phase phase, int code) const {
                          std::move(remedy));
         }
     }
+    if (phase == Phase::key_exchange && code == LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE) {
+        return error(phase, ErrorKind::protocol,
+                     "the device's proof of its host key does not hold, or its answer is damaged",
+                     "something on the way may be changing what passes");
+    }
     std::string reason = engine_.failure() == code ? engine_.failure_reason() : std::string();
     if (reason.empty()) {
         reason = engine_.last_error();

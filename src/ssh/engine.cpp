@@ -18,6 +18,7 @@ constexpr unsigned window_size = 256 * 1024;
 constexpr unsigned packet_size = 32 * 1024;
 constexpr std::string_view session_channel = "session";
 
+constexpr unsigned char message_newkeys = 21;
 constexpr unsigned char message_channel_open_confirmation = 91;
 constexpr unsigned char message_channel_request = 98;
 
@@ -74,6 +75,8 @@ struct Engine::Callbacks {
         }
         const std::string_view data(static_cast<const char*>(bytes), length);
         self.sent_.feed(data);
+        // libssh2 sends packet by packet: length, padding, message.
+        self.newkeys_sent_ = self.newkeys_sent_ || (length > 5 && data[5] == message_newkeys);
         self.output_ += data;
         return static_cast<ssize_t>(length);
     }

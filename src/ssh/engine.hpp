@@ -184,8 +184,8 @@ public:
 
     // Facts.
 
-    /// The key exchange is over.
-    [[nodiscard]] bool encrypted() const noexcept { return framing_.encrypted(); }
+    /// The key exchange is over: for both sides, whatever the server sends.
+    [[nodiscard]] bool encrypted() const noexcept { return framing_.encrypted() && newkeys_sent_; }
 
     [[nodiscard]] bool authenticated() const noexcept;
     /// The server's host key in wire format, after the handshake.
@@ -222,6 +222,7 @@ private:
     std::size_t granted_ = 0; // how much of the input libssh2 may have now
     PlaintextFraming framing_;
     bool newkeys_forged_ = false;
+    bool newkeys_sent_ = false;
     std::string output_;
     std::vector<Operation*> operations_;
     std::list<Channel> channels_;
