@@ -471,7 +471,13 @@ std::string Engine::last_error() const {
                               : std::string(message, static_cast<std::size_t>(length));
 }
 
-int Engine::handshake() { return libssh2_session_handshake(session_, idle_descriptor()); }
+int Engine::handshake() {
+    // libssh2 would read on for ever, in the second case for a message that a server of version 1
+    // does not send.
+    return received_.is_nonsense() || received_.is_version_1()
+               ? LIBSSH2_ERROR_PROTO
+               : libssh2_session_handshake(session_, idle_descriptor());
+}
 
 int Engine::list_methods(const std::string& user, std::vector<std::string>& methods) {
     const char* list = libssh2_userauth_list(session_, user.c_str(), length_of(user));
