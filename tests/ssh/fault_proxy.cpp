@@ -71,6 +71,7 @@ public:
 
     Event harmed;
     Event over;
+    std::string greeting;
     std::vector<Passage> passages;
 
 private:
@@ -79,6 +80,7 @@ private:
         Stream server = co_await open_connection(self->host_, self->port_);
         send_at_once(client);
         send_at_once(server);
+        send(client, self->greeting);
         co_await gather(self->pump(server, client, Direction::to_client),
                         self->pump(client, server, Direction::to_server));
         self->over.set();
@@ -207,6 +209,8 @@ FaultProxy::~FaultProxy() {
         state_->stop();
     }
 }
+
+void FaultProxy::greet(std::string text) { state_->greeting = std::move(text); }
 
 Coro<std::uint16_t> FaultProxy::listen() { return state_->listen(); }
 

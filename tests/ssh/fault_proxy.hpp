@@ -45,6 +45,9 @@ public:
     FaultProxy& operator=(FaultProxy&&) noexcept;
     ~FaultProxy();
 
+    /// What the client is sent first, before anything of the server's.
+    void greet(std::string text);
+
     /// Listens on 127.0.0.1; the port. Serves the first client.
     muster::Coro<std::uint16_t> listen();
 

@@ -36,12 +36,14 @@ using namespace std::chrono_literals;
 
 namespace {
 
-/// Bytes from one place to the next when all of a session is gone through.
 #ifdef MUSTER_SLOW_BUILD
-constexpr std::size_t stride = 53;
+constexpr bool slow_build = true;
 #else
-constexpr std::size_t stride = 11;
+constexpr bool slow_build = false;
 #endif
+
+/// Bytes from one place to the next when all of a session is gone through.
+constexpr std::size_t stride = slow_build ? 53 : 11;
 
 /// Long enough for everything that goes well.
 constexpr auto patience = 20s;
@@ -216,8 +218,9 @@ struct Outcome {
             text << to_string(error->kind()) << " in " << to_string(error->phase()) << ": "
                  << error->what();
         } else {
-            text << (other.empty() ? "finished" : other);
+            text << (other.empty() ? "finished" : "");
         }
+        text << other;
         text << " [after " << to_string(reached) << ']';
         return text.str();
     }
@@ -238,8 +241,11 @@ Coro<Outcome> session_through(Peer peer, Harm harm, Deadlines deadlines) {
         outcome.other = error.what();
     }
     outcome.harmed = proxy.is_harmed();
-    // The client's socket is closed, and the server has seen it.
-    co_await wait_for(proxy.over(), patience);
+    try {
+        co_await wait_for(proxy.over(), patience);
+    } catch (const TimeoutError&) {
+        outcome.other += " and then, a socket stayed open";
+    }
     co_return outcome;
 }
 
@@ -259,46 +265,61 @@ Coro<SessionSteps> record(Peer peer) {
 /// A session of the same loop that has nothing to do with the others.
 class Bystander {
 public:
-    explicit Bystander(const Peer& peer) : peer_(peer) {}
+    explicit Bystander(const Peer& peer) : session_(std::make_shared<Session>(peer)) {}
 
     Coro<void> begin() {
-        connection_.emplace(co_await ssh::connect(peer_.options));
-        shell_.emplace(co_await connection_->open_shell());
-        co_await wait_for(read_until(*shell_, seen_, peer_.prompt), patience);
-        talking_ = create_task(talk());
+        co_await session_->open();
+        talking_ = create_task(talk(session_));
     }
 
     /// Throws whatever has happened to it.
     Coro<void> end() {
-        over_ = true;
+        session_->over = true;
         co_await talking_;
-        co_await exchange();
-        co_await shell_->close();
-        co_await connection_->close();
-        CHECK(exchanges_ > 2);
+        co_await session_->close();
+        CHECK(session_->exchanges > 2);
     }
 
 private:
-    Coro<void> talk() {
-        while (!over_) {
+    struct Session {
+        explicit Session(Peer with) : peer(std::move(with)) {}
+
+        Coro<void> open() {
+            connection.emplace(co_await ssh::connect(peer.options));
+            shell.emplace(co_await connection->open_shell());
+            co_await wait_for(read_until(*shell, seen, peer.prompt), patience);
+        }
+
+        Coro<void> exchange() {
+            co_await shell->write(peer.question);
+            co_await wait_for(read_until(*shell, seen, peer.answer), patience);
+            ++exchanges;
+        }
+
+        Coro<void> close() {
             co_await exchange();
+            co_await shell->close();
+            co_await connection->close();
+        }
+
+        Peer peer;
+        std::optional<ssh::Connection> connection;
+        std::optional<ssh::Shell> shell;
+        std::string seen;
+        int exchanges = 0;
+        bool over = false;
+    };
+
+    // The task may outlive this object.
+    static Coro<void> talk(std::shared_ptr<Session> session) {
+        while (!session->over) {
+            co_await session->exchange();
             co_await async_sleep(5ms);
         }
     }
 
-    Coro<void> exchange() {
-        co_await shell_->write(peer_.question);
-        co_await wait_for(read_until(*shell_, seen_, peer_.answer), patience);
-        ++exchanges_;
-    }
-
-    Peer peer_;
-    std::optional<ssh::Connection> connection_;
-    std::optional<ssh::Shell> shell_;
+    std::shared_ptr<Session> session_;
     Task<void> talking_;
-    std::string seen_;
-    int exchanges_ = 0;
-    bool over_ = false;
 };
 
 /// The phases that an error of the step may name.
@@ -378,6 +399,17 @@ Coro<void> try_all(const Peer& peer, std::vector<Trial> trials, Check check,
                   },
                   {.max_at_once = at_once});
     co_await bystander.end();
+}
+
+/// libssh2 forgets the host key whose proof does not hold (its issue 2080), and libssh as much on
+/// the other side: the sanitizers' builds leave out what comes to that.
+void drop_what_libraries_leak(const SessionSteps& steps, std::vector<Trial>& trials) {
+    if (slow_build) {
+        std::erase_if(trials, [&steps](const Trial& trial) {
+            return trial.harm.kind == Harm::Kind::corrupt &&
+                   trial.harm.at < steps.start(Step::service, trial.harm.direction);
+        });
+    }
 }
 
 /// Runs the test with a virtual device and with an sshd, which takes many times longer.
@@ -507,6 +539,7 @@ TEST_CASE("a byte that was changed at any step is noticed, in its phase") {
         });
         const std::size_t proof = steps.last_byte_of_proof();
         changed.push_back({Step::kex, {Harm::Kind::corrupt, Direction::to_client, proof}, {}});
+        drop_what_libraries_leak(steps, changed);
         co_await try_all(peer, std::move(changed),
                          [&steps](const Trial& trial, const Outcome& outcome) {
                              CHECK(outcome.harmed);
@@ -586,6 +619,7 @@ TEST_CASE("a cut or a changed byte anywhere ends in an error that fits") {
                 }
             }
         }
+        drop_what_libraries_leak(steps, sweep);
         co_await try_all(peer, std::move(sweep), [&](const Trial& trial, const Outcome& outcome) {
             CHECK(misfit(steps, trial, outcome) == "");
         });
