@@ -84,6 +84,21 @@ Error Session::explain(Phase phase, int code) const {
                          std::move(remedy));
         }
     }
+    if (phase == Phase::key_exchange && engine_->server_side().is_nonsense()) {
+        return error(phase, ErrorKind::protocol, "gave up " + progress_of(*engine_),
+                     "is this the port of its SSH server?");
+    }
+    if (phase == Phase::key_exchange && engine_->server_side().is_version_1()) {
+        return error(phase, ErrorKind::protocol,
+                     "the device speaks version 1 of SSH only: it identifies itself as " +
+                         quoted(engine_->server_side().identification()),
+                     "switch version 2 on there; version 1 can be broken by anyone on the way");
+    }
+    if (phase == Phase::key_exchange && code == LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE) {
+        return error(phase, ErrorKind::protocol,
+                     "the device's proof of its host key does not hold, or its answer is damaged",
+                     "something on the way may be changing what passes");
+    }
     std::string reason = engine_->failure() == code ? engine_->failure_reason() : std::string();
     if (reason.empty()) {
         reason = engine_->last_error();

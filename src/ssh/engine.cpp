@@ -21,6 +21,7 @@ constexpr int originator_port = 22;
 
 constexpr unsigned char message_ext_info = 7;
 constexpr unsigned char message_userauth_failure = 51;
+constexpr unsigned char message_newkeys = 21;
 constexpr unsigned char message_channel_open_confirmation = 91;
 constexpr unsigned char message_channel_request = 98;
 
@@ -77,6 +78,8 @@ struct Engine::Callbacks {
         }
         const std::string_view data(static_cast<const char*>(bytes), length);
         self.sent_.feed(data);
+        // libssh2 sends packet by packet: length, padding, message.
+        self.newkeys_sent_ = self.newkeys_sent_ || (length > 5 && data[5] == message_newkeys);
         self.output_ += data;
         return static_cast<ssize_t>(length);
     }
@@ -423,7 +426,7 @@ void Engine::run() {
             break; // nobody wants it now
         }
     }
-    if (failure_ == 0 && input_ended_ && unread() == 0) {
+    if (failure_ == 0 && input_ended_ && nothing_to_read()) {
         fail(error_connection_lost, eof_reason_);
     }
     running_ = false;
@@ -443,8 +446,9 @@ void Engine::note_offer() {
 // When keys are renewed, and thus slow steps come again, shows only inside of libssh2. So all input
 // of a session that had a slow key exchange is looked at elsewhere, as soon as there is a channel
 // to read from.
-bool Engine::must_compute() const noexcept {
-    return slow_ && (handshaking_ ? !framing_.encrypted() : !channels_.empty());
+bool Engine::must_compute() {
+    return slow_ &&
+           (handshaking_ ? !framing_.encrypted() && !nothing_to_read() : !channels_.empty());
 }
 
 void Engine::begin_compute() {
@@ -539,6 +543,11 @@ void Engine::deliver_found(EngineChannel& channel) {
     }
     empty(channel.found_out_);
     empty(channel.found_err_);
+}
+
+bool Engine::nothing_to_read() {
+    // Before encryption begins, libssh2 is given whole packets only: half of one is nothing.
+    return framing_.available(std::string_view(input_).substr(input_at_)) == 0;
 }
 
 bool Engine::step_all() {
@@ -675,6 +684,11 @@ std::string Engine::last_error() const {
 int Engine::handshake() {
     if (handshake_result_) {
         return *handshake_result_;
+    }
+    if (received_.is_nonsense() || received_.is_version_1()) {
+        // libssh2 would read on for ever, in the second case for a message that a server of version
+        // 1 does not send.
+        return LIBSSH2_ERROR_PROTO;
     }
     if (granted_ == 0 || cost_ == nullptr) {
         return call_handshake();

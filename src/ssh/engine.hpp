@@ -248,8 +248,10 @@ public:
 
     // Facts.
 
-    /// The key exchange is over.
-    [[nodiscard]] bool encrypted() const noexcept { return !computing_ && framing_.encrypted(); }
+    /// The key exchange is over: for both sides, whatever the server sends.
+    [[nodiscard]] bool encrypted() const noexcept {
+        return !computing_ && framing_.encrypted() && newkeys_sent_;
+    }
 
     [[nodiscard]] bool authenticated() const noexcept;
     /// The server's host key in wire format, after the handshake.
@@ -282,9 +284,10 @@ private:
     void before_free(std::string_view bytes) noexcept override;
     void notice_before_login(std::string_view bytes);
     void prefer(int kind, const std::vector<std::string_view>& names);
+    [[nodiscard]] bool nothing_to_read();
     bool step_all();
     [[nodiscard]] bool must_wait(const Operation& operation) const noexcept;
-    [[nodiscard]] bool must_compute() const noexcept;
+    [[nodiscard]] bool must_compute();
     void note_offer();
     int call_handshake() noexcept;
     bool drain(EngineChannel& channel);
@@ -303,6 +306,7 @@ private:
     std::size_t granted_ = 0; // how much of the input libssh2 may have now
     PlaintextFraming framing_;
     bool newkeys_forged_ = false;
+    bool newkeys_sent_ = false;
     std::string output_;
     std::vector<Operation*> operations_;
     std::list<EngineChannel> channels_;
