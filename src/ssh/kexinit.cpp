@@ -15,6 +15,7 @@ constexpr unsigned char kexinit_message = 20;
 /// section 4.2 leaves it open), and no KEXINIT is longer than the largest packet.
 constexpr std::size_t max_buffered = 64 * 1024;
 constexpr std::size_t max_packet = 35'000;
+constexpr std::size_t max_quoted = 60;
 
 template <class Names>
 std::string join(const Names& names, std::string_view separator) {
@@ -42,8 +43,11 @@ void KexInitReader::feed(std::string_view bytes) {
     if (!identification_.empty() || parse_lines()) {
         parse_packet();
     }
-    if (buffer_.size() > max_buffered) {
+    if (read_over_ + buffer_.size() > max_buffered) {
         done_ = true;
+        if (first_line_.empty()) {
+            first_line_ = buffer_.substr(0, max_quoted + 1);
+        }
     }
     if (done_) {
         buffer_ = std::string();
@@ -54,11 +58,13 @@ bool KexInitReader::parse_lines() {
     for (auto end = buffer_.find('\n'); end != std::string::npos; end = buffer_.find('\n')) {
         std::string line = buffer_.substr(0, end);
         buffer_.erase(0, end + 1);
+        read_over_ += end + 1;
         if (line.ends_with('\r')) {
             line.pop_back();
         }
         if (line.starts_with("SSH-")) {
             identification_ = std::move(line);
+            read_over_ = 0;
             return true;
         }
         if (first_line_.empty()) {
@@ -105,10 +111,28 @@ std::optional<KexInit> KexInitReader::message() const {
                    std::move(lists[3]), std::move(lists[4]), std::move(lists[5])};
 }
 
+std::string_view
+KexInitReader::first_shared_kex(const std::vector<std::string_view>& names) const noexcept {
+    const std::string_view offered = WireReader(lists_).string();
+    const auto is_offered = [&](std::string_view name) {
+        for (auto at = offered.find(name); at != std::string_view::npos;
+             at = offered.find(name, at + 1)) {
+            const auto end = at + name.size();
+            if ((at == 0 || offered[at - 1] == ',') &&
+                (end == offered.size() || offered[end] == ',')) {
+                return true;
+            }
+        }
+        return false;
+    };
+    const auto first = std::find_if(names.begin(), names.end(), is_offered);
+    return first == names.end() ? std::string_view() : *first;
+}
+
 std::string KexInitReader::garbage() const {
     std::string text;
     for (const char c : first_line_.empty() ? buffer_ : first_line_) {
-        if (text.size() == 60) {
+        if (text.size() == max_quoted) {
             return text + "...";
         }
         text += c >= ' ' && c < '\x7f' ? c : '.';

@@ -62,6 +62,17 @@ TEST_CASE("an offer is read however the bytes are cut, after lines of chat") {
     }
 }
 
+TEST_CASE(
+    "the key exchange method that both sides will choose is the first of ours that is offered") {
+    KexInitReader reader;
+    using Names = std::vector<std::string_view>;
+    CHECK(reader.first_shared_kex(Names{"kex1"}).empty());
+    reader.feed("SSH-2.0-x\r\n" + kexinit(offer));
+    CHECK(reader.first_shared_kex(Names{"other", "kex2", "kex1"}) == "kex2");
+    CHECK(reader.first_shared_kex(Names{"ex1", "kex", "kex11"}).empty());
+    CHECK(reader.first_shared_kex(Names{}).empty());
+}
+
 TEST_CASE("what is no offer gives none") {
     const std::string hello = "SSH-2.0-x\r\n";
     for (const std::string& bad :
