@@ -55,11 +55,7 @@ PrivateKey read_key(const KeySource& source) {
     if (!source.text.empty()) {
         return PrivateKey::parse(source.text, source.passphrase);
     }
-    std::string path = source.path;
-    if (path.starts_with("~/")) {
-        path = home_directory() + path.substr(1);
-    }
-    return PrivateKey::load(path, source.passphrase);
+    return PrivateKey::load(expand_home(source.path), source.passphrase);
 }
 
 /// One attempt to connect. It remembers where it is, for the message of a timeout.
@@ -91,7 +87,7 @@ private:
         phase_ = Phase::key_exchange;
         co_await within(options_.timeouts.handshake, [this] { return handshake(); });
         phase_ = Phase::host_key;
-        check_host_key(*session_, options_);
+        co_await check_host_key(*session_, options_);
 
         phase_ = Phase::authentication;
         co_await within(options_.timeouts.authenticate,
@@ -156,9 +152,9 @@ private:
         Methods methods =
             options_.algorithms == Algorithms::legacy ? legacy_methods() : default_methods();
         if (options_.host_key_policy != HostKeyPolicy::insecure_ignore) {
-            const auto known = KnownHosts::cached(
-                options_.known_hosts.empty() ? default_known_hosts_files() : options_.known_hosts);
-            prefer_key_types(methods.host_key, known->key_types(options_.host, options_.port));
+            const TrustedBy trusted(options_);
+            const auto known = KnownHosts::cached(trusted.files);
+            prefer_key_types(methods.host_key, known->key_types(trusted.host, trusted.port));
         }
         return methods;
     }

@@ -22,10 +22,12 @@ File::~File() {
     }
 }
 
-void fail_file(const std::string& what, const std::string& path, int error) {
+void fail_file(const std::string& what, const std::string& path, int error,
+               const std::string& remedy) {
     Failure failure;
     failure.kind = ErrorKind::configuration;
     failure.reason = what + " " + path + ": " + std::generic_category().message(error);
+    failure.remedy = remedy;
     throw Error(std::move(failure));
 }
 
@@ -50,6 +52,28 @@ std::optional<std::string> read_file(const std::string& path) {
             fail_file("cannot read", path, errno);
         }
     }
+}
+
+void make_folder_of(const std::string& path, const std::string& remedy) {
+    const auto slash = path.rfind('/');
+    if (slash == std::string::npos || slash == 0) {
+        return;
+    }
+    const std::string folder = path.substr(0, slash);
+    if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) {
+        return;
+    }
+    if (errno == ENOENT) {
+        make_folder_of(folder, remedy);
+        if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) {
+            return;
+        }
+    }
+    fail_file("cannot create", folder, errno, remedy);
+}
+
+std::string expand_home(const std::string& path) {
+    return path.starts_with("~/") ? home_directory() + path.substr(1) : path;
 }
 
 FileStamp stamp_of(const std::string& path) {

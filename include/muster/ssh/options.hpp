@@ -49,12 +49,15 @@ struct Options {
     std::vector<KeySource> keys = {}; ///< tried in order, before the password
     HostKeyPolicy host_key_policy = HostKeyPolicy::strict;
     std::vector<std::string> known_hosts = {}; ///< empty: default_known_hosts_files()
+    std::string host_key_alias = {}; ///< the name in known_hosts; empty: the host and its port
     Algorithms algorithms = Algorithms::standard;
     Timeouts timeouts = {};
     /// A connection that has been silent for so long is asked for a sign of life.
     TimeLimit keepalive = std::chrono::seconds(30);
     /// After so many questions in a row without any answer, it counts as lost.
     int keepalive_tries = 3;
+    /// Connected through, in this order, before the host: ssh -J.
+    std::vector<Options> proxy_jump = {};
 };
 
 /// For `Connection::run`.
