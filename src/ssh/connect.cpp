@@ -10,10 +10,6 @@
 #include <muster/ssh/connection.hpp>
 #include <muster/ssh/known_hosts.hpp>
 
-#include <pwd.h>
-#include <unistd.h>
-
-#include <array>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -37,18 +33,6 @@ std::string seconds(TimeLimit limit) {
         text.pop_back();
     }
     return text + " s";
-}
-
-std::string current_user() {
-    std::array<char, 4096> buffer{};
-    struct passwd record{};
-
-    struct passwd* found = nullptr;
-    if (::getpwuid_r(::getuid(), &record, buffer.data(), buffer.size(), &found) == 0 &&
-        found != nullptr) {
-        return found->pw_name;
-    }
-    return {};
 }
 
 PrivateKey read_key(const KeySource& source) {

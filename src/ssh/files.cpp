@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <system_error>
@@ -73,7 +74,22 @@ void make_folder_of(const std::string& path, const std::string& remedy) {
 }
 
 std::string expand_home(const std::string& path) {
-    return path.starts_with("~/") ? home_directory() + path.substr(1) : path;
+    if (!path.starts_with('~')) {
+        return path;
+    }
+    const auto slash = std::min(path.find('/'), path.size());
+    if (slash == 1) {
+        return home_directory() + path.substr(1);
+    }
+    std::array<char, 4096> buffer{};
+    struct passwd record{};
+
+    struct passwd* found = nullptr;
+    const std::string user = path.substr(1, slash - 1);
+    const bool known =
+        ::getpwnam_r(user.c_str(), &record, buffer.data(), buffer.size(), &found) == 0 &&
+        found != nullptr;
+    return known ? found->pw_dir + path.substr(slash) : path;
 }
 
 FileStamp stamp_of(const std::string& path) {
@@ -109,6 +125,18 @@ const std::string& home_directory() {
         return std::string();
     }();
     return home;
+}
+
+std::string current_user() {
+    std::array<char, 4096> buffer{};
+    struct passwd record{};
+
+    struct passwd* found = nullptr;
+    if (::getpwuid_r(::getuid(), &record, buffer.data(), buffer.size(), &found) == 0 &&
+        found != nullptr) {
+        return found->pw_name;
+    }
+    return {};
 }
 
 } // namespace muster::ssh::detail

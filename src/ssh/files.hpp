@@ -41,10 +41,13 @@ FileStamp stamp_of(const std::string& path);
 /// ssh::Error.
 void make_folder_of(const std::string& path, const std::string& remedy = {});
 
-/// The path with the home folder in the place of "~" in "~/...".
+/// The path with the home folder in the place of "~" in "~/..." and "~user/...".
 std::string expand_home(const std::string& path);
 
 /// The home folder of the user who runs the program; empty when there is none.
 const std::string& home_directory();
+
+/// The name of the user who runs the program; empty when there is none.
+std::string current_user();
 
 } // namespace muster::ssh::detail
