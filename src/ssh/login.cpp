@@ -309,7 +309,7 @@ private:
             throw password_expired(change);
         }
         if (change.asked > 0 && code == LIBSSH2_ERROR_AUTHENTICATION_FAILED &&
-            !(engine_.refusal() && engine_.refusal()->partial)) {
+            !(engine_.login_refusal() && engine_.login_refusal()->partial)) {
             tried_.back() += " (expired; the device refused to change it)";
         }
         co_return judge(code);
@@ -334,7 +334,7 @@ private:
         if (code == 0) {
             return Outcome::accepted;
         }
-        const auto& refusal = engine_.refusal();
+        const auto& refusal = engine_.login_refusal();
         if (!refusal || (refusal->methods.empty() && !refusal->partial)) {
             return Outcome::refused;
         }

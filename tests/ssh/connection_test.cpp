@@ -14,15 +14,11 @@
 using namespace muster;
 using namespace std::chrono_literals;
 
-namespace {
-using Server = ListeningSshd;
-} // namespace
-
 TEST_CASE("commands run one after the other and at once, with output, errors and exit status") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         CHECK(connection.server().starts_with("SSH-2.0-OpenSSH"));
@@ -55,8 +51,8 @@ TEST_CASE("options are written where they are needed") {
     if (no_sshd()) {
         return;
     }
-    Server server;
-    const std::string out = run([](Server& s) -> Coro<std::string> {
+    ListeningSshd server;
+    const std::string out = run([](ListeningSshd& s) -> Coro<std::string> {
         auto connection = co_await ssh::connect({.host = "127.0.0.1",
                                                  .port = s.port,
                                                  .username = s.sshd.user(),
@@ -75,7 +71,7 @@ TEST_CASE("every key logs in that libssh2 can sign with, and a refused RSA key s
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     for (const std::string type : {"ed25519", "ecdsa"}) {
         CAPTURE(type);
         CHECK(run(ssh::fetch(server.options(type), "echo hello")) == "hello\n");
@@ -98,7 +94,7 @@ TEST_CASE("output far larger than the window arrives whole, from two channels at
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         const auto [a, b] =
@@ -115,7 +111,7 @@ TEST_CASE("a command gets its input while its output is read") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         ssh::CommandOptions command;
@@ -131,7 +127,7 @@ TEST_CASE("a shell has a terminal, is read as bytes come, and ends") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         ssh::ShellOptions terminal;
@@ -185,7 +181,7 @@ TEST_CASE("an unknown host key is refused with its fingerprint and the remedy") 
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     auto options = server.options();
     options.known_hosts = {server.sshd.folder() + "/none"};
     const auto error = connect_error(options);
@@ -218,7 +214,7 @@ TEST_CASE("a changed host key is refused by every policy that looks, with file a
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     const Sshd other;
     write_text(server.known_hosts(), "# first line\n[127.0.0.1]:" + std::to_string(server.port) +
                                          " " + other.host_key() + "\n");
@@ -242,7 +238,7 @@ TEST_CASE("the host key type that is known is the one asked for") {
         return;
     }
     // Without known_hosts, the ed25519 key would be negotiated.
-    Server server({}, {"ecdsa", "ed25519"});
+    ListeningSshd server({}, {"ecdsa", "ed25519"});
     CHECK(run(ssh::fetch(server.options(), "echo hello")) == "hello\n");
 }
 
@@ -253,7 +249,7 @@ TEST_CASE("a closed port says what to check") {
     std::uint16_t port = 0;
     ssh::Options options;
     {
-        Server gone;
+        ListeningSshd gone;
         options = gone.options();
         port = gone.port;
     }
@@ -292,7 +288,7 @@ TEST_CASE("a refused login lists what was tried and what the server accepts") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     Sshd other;
     auto options = server.options();
     options.keys.front().path = other.user_key();
@@ -319,7 +315,7 @@ TEST_CASE("algorithms that only legacy has are named, with the option") {
     if (no_sshd()) {
         return;
     }
-    Server server("KexAlgorithms diffie-hellman-group16-sha512");
+    ListeningSshd server("KexAlgorithms diffie-hellman-group16-sha512");
     auto options = server.options();
     const auto error = connect_error(options);
     CHECK(error.kind() == ssh::ErrorKind::no_common_method);
@@ -334,7 +330,7 @@ TEST_CASE("a command that does not end is cut off by its deadline, and the conne
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         ssh::CommandOptions command;
@@ -365,7 +361,7 @@ TEST_CASE("when the server is killed in the middle of a command, that is said, a
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options, Sshd& sshd) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         auto shell = co_await connection.open_shell();
@@ -401,7 +397,7 @@ TEST_CASE("a device that stops answering fails the operation by its deadline, in
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options, Sshd& sshd) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         auto shell = co_await connection.open_shell();
@@ -432,7 +428,7 @@ TEST_CASE("closing does not wait for ever for a device that stopped answering") 
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     auto impatient = server.options();
     impatient.timeouts.close = 100ms;
     run([](ssh::Options options, Sshd& sshd) -> Coro<void> {
@@ -452,7 +448,7 @@ TEST_CASE("a device that has gone without a word is noticed by its silence") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     auto watchful = server.options();
     watchful.keepalive = 100ms;
     watchful.keepalive_tries = 3;
@@ -478,7 +474,7 @@ TEST_CASE("a cancelled command closes its connection") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         auto task = create_task(connection.run("echo begun >&2; sleep 60"));
@@ -499,7 +495,7 @@ TEST_CASE("the end of the loop with connections, shells and commands under way i
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     const auto options = server.options();
     EventLoop loop;
     loop.run_until_complete([](const ssh::Options& each) -> Coro<void> {
@@ -520,7 +516,7 @@ TEST_CASE("a fetched command that fails is an error with its words") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     try {
         run(ssh::fetch(server.options(), "echo broken >&2; exit 4"));
         FAIL("no error");
@@ -535,7 +531,7 @@ TEST_CASE("many connections at once on one thread") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     const auto options = server.options();
     run([](const ssh::Options& each) -> Coro<void> {
         std::vector<Coro<std::string>> fetches;
@@ -553,7 +549,7 @@ TEST_CASE("a connection and a shell that outlive their loop are closed, and harm
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     using Both = std::pair<ssh::Connection, ssh::Shell>;
     const auto [connection, shell] = run([](ssh::Options options) -> Coro<Both> {
         auto opened = co_await ssh::connect(std::move(options));
