@@ -310,11 +310,11 @@ void Engine::notice_before_login(std::string_view bytes) {
     WireReader message(bytes);
     const unsigned char kind = message.byte();
     if (kind == message_userauth_failure) {
-        LoginRefusal refusal;
+        Refusal refusal;
         refusal.methods = split_names(message.string());
         refusal.partial = message.byte() != 0;
         if (message.ok()) {
-            login_refusal_ = std::move(refusal);
+            refusal_ = std::move(refusal);
         }
     } else if (kind == message_ext_info) {
         for (std::uint32_t left = message.uint32(); left > 0 && message.ok(); --left) {
@@ -561,7 +561,7 @@ bool Engine::step_all() {
             continue;
         }
         if (code < 0) {
-            refusal_ = last_error();
+            last_words_ = last_error();
         }
         if (code < 0 && !disconnect_.empty()) {
             // Where libssh2 waits for an answer, it reports the server's farewell as something
@@ -573,7 +573,7 @@ bool Engine::step_all() {
         operation.finished_ = true;
         operation.wake();
         if (is_fatal(code)) {
-            fail(code, refusal_);
+            fail(code, last_words_);
             return true;
         }
     }
@@ -663,7 +663,7 @@ void Engine::wind_up() noexcept {
 
 std::string Engine::last_error() const {
     if (computing_) {
-        return refusal_;
+        return last_words_;
     }
     char* message = nullptr;
     int length = 0;
@@ -705,7 +705,7 @@ int Engine::list_methods(const std::string& user, std::vector<std::string>& meth
 
 int Engine::login_password(const std::string& user, const Secret& password,
                            PasswordChange& change) {
-    login_refusal_.reset();
+    refusal_.reset();
     password_change_ = &change;
     const std::string& text = password.reveal();
     return libssh2_userauth_password_ex(session_, user.c_str(), length_of(user), text.c_str(),
@@ -719,7 +719,7 @@ int Engine::login_interactive(const std::string& user, Answerer& answerer) {
         return LIBSSH2_ERROR_METHOD_NOT_SUPPORTED;
     }
 #endif
-    login_refusal_.reset();
+    refusal_.reset();
     answerer_ = &answerer;
     const bool was_dead = dead_;
     const int code = libssh2_userauth_keyboard_interactive_ex(session_, user.c_str(),
@@ -732,7 +732,7 @@ int Engine::login_interactive(const std::string& user, Answerer& answerer) {
 }
 
 int Engine::login_key(const std::string& user, const std::string& key, SignRequest& request) {
-    login_refusal_.reset();
+    refusal_.reset();
     void* abstract = &request;
     const int code = libssh2_userauth_publickey(session_, user.c_str(),
                                                 reinterpret_cast<const unsigned char*>(key.data()),

@@ -127,7 +127,7 @@ struct PasswordChange {
 using Answerer = std::function<std::optional<std::vector<Secret>>(const Challenge& challenge)>;
 
 /// What a server says when it refuses a login (RFC 4252 section 5.1).
-struct LoginRefusal {
+struct Refusal {
     std::vector<std::string> methods; ///< what may be tried next
     bool partial = false;             ///< it was right, but is not enough
 };
@@ -261,9 +261,7 @@ public:
     [[nodiscard]] bool signs_rsa_with_sha2() const;
 
     /// What the server said when it refused the latest login; nothing when it did not.
-    [[nodiscard]] const std::optional<LoginRefusal>& login_refusal() const noexcept {
-        return login_refusal_;
-    }
+    [[nodiscard]] const std::optional<Refusal>& refusal() const noexcept { return refusal_; }
 
     /// The signature algorithms that the server takes from users, where it was asked and said so
     /// (RFC 8308 section 3.1).
@@ -311,12 +309,12 @@ private:
     std::uint32_t confirmed_channel_ = 0;
     Answerer* answerer_ = nullptr;
     PasswordChange* password_change_ = nullptr;
-    std::optional<LoginRefusal> login_refusal_;
+    std::optional<Refusal> refusal_;
     std::vector<std::string> server_signature_algorithms_;
     std::string disconnect_;
     std::string eof_reason_;
     std::string failure_reason_;
-    std::string refusal_; // libssh2's words about the last step that failed
+    std::string last_words_; // libssh2's, about the last step that failed
     int failure_ = 0;
     KexInitReader sent_;
     KexInitReader received_;
