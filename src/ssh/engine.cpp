@@ -308,8 +308,8 @@ void Engine::before_free(std::string_view bytes) noexcept {
 }
 
 void Engine::notice_before_login(std::string_view bytes) {
-    // Nor does libssh2 tell a login that is not enough from one that is wrong. What has these first
-    // bytes and is no message of the server, a password, say, can not pass for one by accident.
+    // Nor does libssh2 tell a login that is not enough from one that is wrong. Passwords pass by as
+    // well; none looks like such a message, which has zeros in front.
     WireReader message(bytes);
     const unsigned char kind = message.byte();
     if (kind == message_userauth_failure) {

@@ -143,7 +143,7 @@ private:
             identities_.push_back({name + " of the SSH agent", key.public_key, {}});
         }
         if (!agent_problem_.empty()) {
-            tried_.emplace_back("no key of the SSH agent");
+            tried_.push_back("no key of the SSH agent, since " + agent_problem_);
         } else if (identities_.empty()) {
             tried_.emplace_back("no key of the SSH agent, which shows none (is it locked?)");
         } else if (left > 0) {
@@ -180,7 +180,7 @@ private:
             };
             if (std::none_of(agent_keys_->begin(), agent_keys_->end(), same)) {
                 co_return agent_problem_.empty() ? "which the SSH agent does not have"
-                                                 : "which the SSH agent was to sign for";
+                                                 : "since " + agent_problem_;
             }
         }
         co_return std::string();
@@ -240,8 +240,7 @@ private:
             }
             co_return;
         } catch (const AgentError& error) {
-            problem = error.what();
-            agent_problem_ = problem;
+            problem = agent_problem_ = error.what();
         } catch (const Error& error) {
             problem = error.reason();
         }
@@ -365,9 +364,6 @@ private:
         std::string reason = "user '" + options_.username + "' was refused; tried: " +
                              (tried_.empty() ? "nothing" : join_names(tried_)) + "; the device " +
                              (partial_ ? "still asks for: " : "accepts: ") + join_names(methods_);
-        if (!agent_problem_.empty()) {
-            reason += "; " + agent_problem_;
-        }
         return session_.error(Phase::authentication, ErrorKind::authentication, std::move(reason),
                               remedy());
     }
