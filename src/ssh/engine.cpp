@@ -15,10 +15,13 @@ namespace muster::ssh::detail {
 namespace {
 
 constexpr unsigned window_size = 256 * 1024;
-constexpr unsigned packet_size = 32 * 1024;
 constexpr std::string_view session_channel = "session";
+constexpr std::string_view originator = "127.0.0.1"; // of tunnels, which have none here
+constexpr int originator_port = 22;
 
+constexpr unsigned char message_ext_info = 7;
 constexpr unsigned char message_newkeys = 21;
+constexpr unsigned char message_userauth_failure = 51;
 constexpr unsigned char message_channel_open_confirmation = 91;
 constexpr unsigned char message_channel_request = 98;
 
@@ -56,7 +59,7 @@ bool is_fatal(int code) noexcept {
     }
 }
 
-void Channel::discard() noexcept {
+void EngineChannel::discard() noexcept {
     discard_ = true;
     out.clear();
     err.clear();
@@ -98,7 +101,7 @@ struct Engine::Callbacks {
         self.framing_.consumed(take);
         self.input_at_ += take;
         self.granted_ -= take;
-        if (self.unread() == 0) {
+        if (self.input_at_ == self.input_.size()) {
             empty(self.input_);
             self.input_at_ = 0;
         }
@@ -118,35 +121,47 @@ struct Engine::Callbacks {
         }
     }
 
+    /// Text for libssh2 to free; null when there is no memory.
+    static char* copy(SessionOwner& owner, std::string_view text) {
+        auto* memory = static_cast<char*>(owner.allocate(text.size() + 1));
+        if (memory != nullptr) {
+            std::memcpy(memory, text.data(), text.size());
+            memory[text.size()] = '\0';
+        }
+        return memory;
+    }
+
     static int sign(LIBSSH2_SESSION* session, unsigned char** signature, size_t* length,
                     const unsigned char* data, size_t data_length, void** abstract) {
-        const std::string_view bytes(reinterpret_cast<const char*>(data), data_length);
-        // The data names the algorithm that libssh2 has chosen (RFC 4252 section 7).
-        WireReader reader(bytes);
-        reader.string(); // session id
-        reader.byte();   // SSH_MSG_USERAUTH_REQUEST
-        reader.string(); // user
-        reader.string(); // service
-        reader.string(); // "publickey"
-        reader.byte();   // true
-        const std::string_view algorithm = reader.string();
-        if (!reader.ok()) {
-            return LIBSSH2_ERROR_PROTO;
-        }
+        auto& request = *static_cast<SignRequest*>(*abstract);
         try {
-            const auto* key = static_cast<const PrivateKey*>(*abstract);
-            auto* owner = static_cast<SessionOwner*>(*libssh2_session_abstract(session));
-            const std::string made = key->sign(algorithm, bytes);
-            void* memory = owner->allocate(made.size());
+            if (request.failed) {
+                return LIBSSH2_ERROR_METHOD_NOT_SUPPORTED;
+            }
+            if (!request.signature) {
+                const std::string_view bytes(reinterpret_cast<const char*>(data), data_length);
+                // The data names the algorithm that libssh2 has chosen (RFC 4252 section 7).
+                WireReader reader(bytes);
+                reader.string(); // session id
+                reader.byte();   // SSH_MSG_USERAUTH_REQUEST
+                reader.string(); // user
+                reader.string(); // service
+                reader.string(); // "publickey"
+                reader.byte();   // true
+                request.algorithm = reader.string();
+                request.data = bytes;
+                return LIBSSH2_ERROR_EAGAIN;
+            }
+            auto& owner = *static_cast<SessionOwner*>(*libssh2_session_abstract(session));
+            char* memory = copy(owner, *request.signature);
             if (memory == nullptr) {
                 return LIBSSH2_ERROR_ALLOC;
             }
-            std::memcpy(memory, made.data(), made.size());
-            *signature = static_cast<unsigned char*>(memory);
-            *length = made.size();
+            *signature = reinterpret_cast<unsigned char*>(memory);
+            *length = request.signature->size();
             return 0;
         } catch (...) {
-            return LIBSSH2_ERROR_METHOD_NOT_SUPPORTED; // no exception may cross libssh2
+            return LIBSSH2_ERROR_ALLOC; // no exception may cross libssh2
         }
     }
 
@@ -154,30 +169,43 @@ struct Engine::Callbacks {
                         int instruction_length, int count,
                         const LIBSSH2_USERAUTH_KBDINT_PROMPT* prompts,
                         LIBSSH2_USERAUTH_KBDINT_RESPONSE* responses, void** abstract) {
+        Engine& self = engine(abstract);
         const auto text = [](const void* begin, std::size_t length) {
             return begin == nullptr ? std::string()
                                     : std::string(static_cast<const char*>(begin), length);
         };
         try {
-            std::vector<Prompt> list;
+            Challenge challenge;
+            challenge.name = text(name, static_cast<std::size_t>(name_length));
+            challenge.instruction = text(instruction, static_cast<std::size_t>(instruction_length));
             for (int i = 0; i < count; ++i) {
-                list.push_back({text(prompts[i].text, prompts[i].length), prompts[i].echo != 0});
+                challenge.prompts.push_back(
+                    {text(prompts[i].text, prompts[i].length), prompts[i].echo != 0});
             }
-            auto answers = (*engine(abstract).responder_)(
-                text(name, static_cast<std::size_t>(name_length)),
-                text(instruction, static_cast<std::size_t>(instruction_length)), list);
-            answers.resize(list.size());
-            for (std::size_t i = 0; i < answers.size(); ++i) {
-                auto* memory = static_cast<char*>(engine(abstract).allocate(answers[i].size() + 1));
-                if (memory == nullptr) {
-                    return;
+            auto answers = (*self.answerer_)(challenge);
+            // libssh2 takes no refusal here: with nothing more to be sent it gives up by itself.
+            self.dead_ = !answers;
+            if (answers) {
+                answers->resize(challenge.prompts.size());
+                for (std::size_t i = 0; i < answers->size(); ++i) {
+                    const std::string& answer = (*answers)[i].reveal();
+                    responses[i].text = copy(self, answer);
+                    responses[i].length = responses[i].text == nullptr ? 0 : length_of(answer);
                 }
-                std::memcpy(memory, answers[i].c_str(), answers[i].size() + 1);
-                responses[i].text = memory;
-                responses[i].length = length_of(answers[i]);
             }
         } catch (...) {
-            // No exception may cross libssh2; the empty answers are refused by the server.
+            self.dead_ = true; // no exception may cross libssh2
+        }
+    }
+
+    static void change_password(LIBSSH2_SESSION* /*session*/, char** password, int* length,
+                                void** abstract) {
+        Engine& self = engine(abstract);
+        PasswordChange& change = *self.password_change_;
+        // Without one, libssh2 reports LIBSSH2_ERROR_PASSWORD_EXPIRED.
+        if (++change.asked == 1 && !change.password.empty()) {
+            *password = copy(self, change.password.reveal());
+            *length = static_cast<int>(change.password.reveal().size());
         }
     }
 
@@ -203,13 +231,14 @@ Engine::Engine(const Methods& methods) : session_(new_session(*this)) {
     libssh2_session_set_read_timeout(session_, one_day);
 #endif
     try {
-        const Methods offer = usable(methods);
+        Methods offer = usable(methods);
         prefer(LIBSSH2_METHOD_KEX, offer.kex);
         prefer(LIBSSH2_METHOD_HOSTKEY, offer.host_key);
         prefer(LIBSSH2_METHOD_CRYPT_CS, offer.ciphers);
         prefer(LIBSSH2_METHOD_CRYPT_SC, offer.ciphers);
         prefer(LIBSSH2_METHOD_MAC_CS, offer.macs);
         prefer(LIBSSH2_METHOD_MAC_SC, offer.macs);
+        kex_ = std::move(offer.kex);
     } catch (...) {
         libssh2_session_free(session_);
         throw;
@@ -217,7 +246,11 @@ Engine::Engine(const Methods& methods) : session_(new_session(*this)) {
 }
 
 Engine::~Engine() {
+    computing_ = false; // who computed last may be who destroys it
     dead_ = true;
+    if (handshaking_) {
+        call_handshake();
+    }
     unwind();
     // With the callbacks refusing everything there is nothing left to wait for.
     while (libssh2_session_free(session_) == LIBSSH2_ERROR_EAGAIN) {
@@ -225,22 +258,19 @@ Engine::~Engine() {
 }
 
 Methods Engine::usable(const Methods& methods) const {
-    const auto keep = [this](int kind, const std::vector<std::string>& names) {
-        const auto supported = supported_algorithms(session_, kind);
-        std::vector<std::string> list;
-        for (const auto& name : names) {
-            if (std::find(supported.begin(), supported.end(), name) != supported.end()) {
-                list.push_back(name);
-            }
-        }
-        return list;
+    const auto keep = [](int kind, std::vector<std::string_view> names) {
+        const auto& supported = supported_algorithms(kind);
+        std::erase_if(names, [&](std::string_view name) {
+            return std::find(supported.begin(), supported.end(), name) == supported.end();
+        });
+        return names;
     };
     return {keep(LIBSSH2_METHOD_KEX, methods.kex), keep(LIBSSH2_METHOD_HOSTKEY, methods.host_key),
             keep(LIBSSH2_METHOD_CRYPT_CS, methods.ciphers),
             keep(LIBSSH2_METHOD_MAC_CS, methods.macs)};
 }
 
-void Engine::prefer(int kind, const std::vector<std::string>& names) {
+void Engine::prefer(int kind, const std::vector<std::string_view>& names) {
     const int code = libssh2_session_method_pref(session_, kind, join_names(names, ",").c_str());
     if (code != 0) {
         Failure failure;
@@ -254,7 +284,11 @@ void Engine::prefer(int kind, const std::vector<std::string>& names) {
 void Engine::before_free(std::string_view bytes) noexcept {
     // libssh2 1.10 and 1.11 do not tell an exit status of 0 from none at all, and never tell a
     // channel's number. Both are in the server's messages, which pass by here.
-    if (bytes.size() < 9) {
+    if (bytes.size() < 6) {
+        return;
+    }
+    if (!authenticated()) {
+        notice_before_login(bytes);
         return;
     }
     WireReader message(bytes);
@@ -265,9 +299,32 @@ void Engine::before_free(std::string_view bytes) noexcept {
     } else if (kind == message_channel_request && message.string() == "exit-status") {
         message.byte(); // wants no reply
         const std::uint32_t status = message.uint32();
-        for (Channel& open : channels_) {
+        for (EngineChannel& open : channels_) {
             if (message.ok() && open.id_ == channel) {
                 open.exit_status_ = static_cast<int>(status);
+            }
+        }
+    }
+}
+
+void Engine::notice_before_login(std::string_view bytes) {
+    // Nor does libssh2 tell a login that is not enough from one that is wrong. What has these first
+    // bytes and is no message of the server, a password, say, can not pass for one by accident.
+    WireReader message(bytes);
+    const unsigned char kind = message.byte();
+    if (kind == message_userauth_failure) {
+        Refusal refusal;
+        refusal.methods = split_names(message.string());
+        refusal.partial = message.byte() != 0;
+        if (message.ok()) {
+            refusal_ = std::move(refusal);
+        }
+    } else if (kind == message_ext_info) {
+        for (std::uint32_t left = message.uint32(); left > 0 && message.ok(); --left) {
+            const std::string_view name = message.string();
+            const std::string_view value = message.string();
+            if (message.ok() && name == "server-sig-algs") {
+                server_signature_algorithms_ = split_names(value);
             }
         }
     }
@@ -285,7 +342,12 @@ ssize_t Engine::receive_last(char* buffer, std::size_t length) noexcept {
 }
 
 void Engine::receive(std::string_view bytes) {
+    if (computing_) {
+        late_input_ += bytes;
+        return;
+    }
     received_.feed(bytes);
+    note_offer();
     if (input_at_ > 0 && input_at_ >= input_.size() / 2) {
         input_.erase(0, input_at_);
         input_at_ = 0;
@@ -305,7 +367,7 @@ std::string Engine::take_output() { return std::exchange(output_, {}); }
 void Engine::start(Operation& operation) {
     operations_.push_back(&operation);
     if (failure_ != 0) {
-        const int code = operation.step();
+        const int code = computing_ ? failure_ : operation.step();
         operation.result_ = code >= 0 ? code : failure_;
         operation.finished_ = true;
         return;
@@ -336,16 +398,22 @@ void Engine::finish(Operation& operation, bool harmless) noexcept {
 }
 
 void Engine::run() {
-    if (running_) {
+    if (running_ || computing_) {
+        again_ = computing_;
         return;
     }
     running_ = true;
+    wants_compute_ = false;
     while (failure_ == 0) {
         if (step_all()) {
             continue;
         }
         const std::size_t left = unread();
         if (left == 0) {
+            break;
+        }
+        if (must_compute() && !std::exchange(in_vain_, false)) {
+            wants_compute_ = true;
             break;
         }
         // A server's last message may follow a command's last output at once, and libssh2 reads
@@ -369,9 +437,121 @@ bool Engine::nothing_to_read() {
     return framing_.available(std::string_view(input_).substr(input_at_)) == 0;
 }
 
+// The other side's offer has come: it decides what the key exchange will cost.
+void Engine::note_offer() {
+    if (cost_ != nullptr) {
+        return;
+    }
+    if (const auto chosen = received_.first_shared_kex(kex_); !chosen.empty()) {
+        cost_ = &KexCost::of(chosen);
+        slow_ = cost_->estimate() > budget_;
+    }
+}
+
+// When keys are renewed, and thus slow steps come again, shows only inside of libssh2. So all input
+// of a session that had a slow key exchange is looked at elsewhere, as soon as there is a channel
+// to read from.
+bool Engine::must_compute() const noexcept {
+    return slow_ && (handshaking_ ? !framing_.encrypted() : !channels_.empty());
+}
+
+void Engine::begin_compute() {
+    computing_ = true;
+    again_ = false;
+    wants_compute_ = false;
+    compute_failure_ = 0;
+    const auto room = [](const std::string& buffer) {
+        return EngineChannel::buffer_limit - std::min(EngineChannel::buffer_limit, buffer.size());
+    };
+    for (EngineChannel& channel : channels_) {
+        channel.room_out_ = room(channel.out);
+        channel.room_err_ = room(channel.err);
+        channel.found_eof_ = channel.eof_;
+    }
+}
+
+void Engine::compute() noexcept {
+    const std::size_t before = input_.size() - input_at_;
+    int progress = 0;
+    in_vain_ = false;
+    if (handshaking_) {
+        granted_ = before;
+        const CpuTimer timer;
+        call_handshake();
+        cost_->note(timer.elapsed());
+    } else {
+        // As in run(): the last byte after all others.
+        granted_ = before - 1;
+        progress = compute_round();
+        granted_ += 1;
+        if (progress >= 0) {
+            const int more = compute_round();
+            progress = more == 0 ? progress : more;
+        }
+        in_vain_ = progress == 0 && input_.size() - input_at_ == before;
+    }
+    granted_ = 0;
+    compute_failure_ = std::min(progress, 0);
+}
+
+int Engine::compute_round() noexcept {
+    int progress = 0;
+    for (EngineChannel& channel : channels_) {
+        if (channel.found_eof_) {
+            continue;
+        }
+        for (const int stream : {0, SSH_EXTENDED_DATA_STDERR}) {
+            std::string& found = stream == 0 ? channel.found_out_ : channel.found_err_;
+            const std::size_t room = stream == 0 ? channel.room_out_ : channel.room_err_;
+            const int code = drain_stream(channel, stream, found, room);
+            if (code < 0) {
+                return code;
+            }
+            progress |= code;
+        }
+        if (libssh2_channel_eof(channel.raw_) == 1) {
+            channel.found_eof_ = true;
+            progress = 1;
+        }
+    }
+    return progress;
+}
+
+void Engine::end_compute() {
+    computing_ = false;
+    in_vain_ = in_vain_ && !again_;
+    for (EngineChannel& channel : channels_) {
+        deliver_found(channel);
+    }
+    if (failure_ != 0) {
+        wind_up(); // it was failed meanwhile
+    } else if (compute_failure_ != 0) {
+        fail(compute_failure_, last_error());
+    }
+    for (EngineChannel* channel : std::exchange(late_frees_, {})) {
+        free_channel(*channel);
+    }
+    if (std::string late = std::exchange(late_input_, {}); !late.empty()) {
+        in_vain_ = false;
+        receive(late);
+    } else {
+        run();
+    }
+}
+
+void Engine::deliver_found(EngineChannel& channel) {
+    channel.eof_ = channel.found_eof_;
+    if (!channel.discard_) {
+        channel.out += channel.found_out_;
+        channel.err += channel.found_err_;
+    }
+    empty(channel.found_out_);
+    empty(channel.found_err_);
+}
+
 bool Engine::step_all() {
     bool progress = false;
-    for (Channel& channel : channels_) {
+    for (EngineChannel& channel : channels_) {
         progress = drain(channel) || progress;
         if (failure_ != 0) {
             return true;
@@ -388,6 +568,9 @@ bool Engine::step_all() {
         if (code == LIBSSH2_ERROR_EAGAIN) {
             continue;
         }
+        if (code < 0) {
+            last_words_ = last_error();
+        }
         if (code < 0 && !disconnect_.empty()) {
             // Where libssh2 waits for an answer, it reports the server's farewell as something
             // else.
@@ -398,47 +581,61 @@ bool Engine::step_all() {
         operation.finished_ = true;
         operation.wake();
         if (is_fatal(code)) {
-            fail(code, last_error());
+            fail(code, last_words_);
             return true;
         }
     }
     return progress;
 }
 
-bool Engine::drain(Channel& channel) {
-    bool progress = drain_stream(channel, 0, channel.out);
-    progress = drain_stream(channel, SSH_EXTENDED_DATA_STDERR, channel.err) || progress;
-    if (failure_ == 0 && !channel.eof_ && libssh2_channel_eof(channel.raw_) == 1) {
+bool Engine::drain(EngineChannel& channel) {
+    bool progress = false;
+    for (const int stream : {0, SSH_EXTENDED_DATA_STDERR}) {
+        std::string& buffer = stream == 0 ? channel.out : channel.err;
+        if (channel.eof_ || buffer.size() >= EngineChannel::buffer_limit) {
+            continue;
+        }
+        const int code =
+            drain_stream(channel, stream, buffer, EngineChannel::buffer_limit - buffer.size());
+        if (code < 0) {
+            fail(code, last_error());
+            return true;
+        }
+        if (channel.discard_) {
+            empty(buffer);
+        }
+        progress = progress || code > 0;
+    }
+    if (!channel.eof_ && libssh2_channel_eof(channel.raw_) == 1) {
         channel.eof_ = true;
         progress = true;
     }
     return progress;
 }
 
-bool Engine::drain_stream(Channel& channel, int stream, std::string& buffer) {
-    static thread_local std::array<char, packet_size> scratch;
-    bool progress = false;
-    while (failure_ == 0 && !channel.eof_ && buffer.size() < Channel::buffer_limit) {
+// Takes about as much as there is room for: 1 when it found something, the code when the session is
+// broken.
+int Engine::drain_stream(const EngineChannel& channel, int stream, std::string& buffer,
+                         std::size_t room) noexcept {
+    static thread_local std::array<char, Engine::packet_size> scratch;
+    const std::size_t full = buffer.size() + room;
+    int progress = 0;
+    while (buffer.size() < full) {
         const auto got =
             libssh2_channel_read_ex(channel.raw_, stream, scratch.data(), scratch.size());
-        if (got > 0) {
-            if (!channel.discard_) {
-                buffer.append(scratch.data(), static_cast<std::size_t>(got));
-            }
-            progress = true;
-            continue;
+        if (got <= 0) {
+            const int code = static_cast<int>(got);
+            return is_fatal(code) ? code : progress;
         }
-        if (const int code = static_cast<int>(got); is_fatal(code)) {
-            fail(code, last_error());
-        }
-        break;
+        buffer.append(scratch.data(), static_cast<std::size_t>(got));
+        progress = 1;
     }
     return progress;
 }
 
 void Engine::unwind() noexcept {
     char byte = 0;
-    for (Channel& channel : channels_) {
+    for (EngineChannel& channel : channels_) {
         libssh2_channel_read_ex(channel.raw_, 0, &byte, 1);
     }
 }
@@ -449,21 +646,33 @@ void Engine::fail(int code, std::string reason) {
     }
     failure_ = code;
     failure_reason_ = std::move(reason);
+    if (!computing_) {
+        wind_up();
+    }
+}
+
+void Engine::wind_up() noexcept {
     // libssh2 frees what a half-done operation holds (keys, big numbers) only when that operation
     // itself fails. So each is called once more, with callbacks that refuse everything.
     dead_ = true;
     for (Operation* operation : operations_) {
         if (!operation->finished_) {
-            const int last = operation->begun_ ? operation->step() : code;
-            operation->result_ = last >= 0 ? last : code;
+            const int last = operation->begun_ ? operation->step() : failure_;
+            operation->result_ = last >= 0 ? last : failure_;
             operation->finished_ = true;
             operation->wake();
         }
+    }
+    if (handshaking_) {
+        call_handshake(); // whoever waited for it may be gone
     }
     unwind();
 }
 
 std::string Engine::last_error() const {
+    if (computing_) {
+        return last_words_;
+    }
     char* message = nullptr;
     int length = 0;
     libssh2_session_last_error(session_, &message, &length, 0);
@@ -474,9 +683,28 @@ std::string Engine::last_error() const {
 int Engine::handshake() {
     // libssh2 would read on for ever, in the second case for a message that a server of version 1
     // does not send.
-    return received_.is_nonsense() || received_.is_version_1()
-               ? LIBSSH2_ERROR_PROTO
-               : libssh2_session_handshake(session_, idle_descriptor());
+    if (received_.is_nonsense() || received_.is_version_1()) {
+        return LIBSSH2_ERROR_PROTO;
+    }
+    if (handshake_result_) {
+        return *handshake_result_;
+    }
+    if (granted_ == 0 || cost_ == nullptr) {
+        return call_handshake();
+    }
+    const CpuTimer timer;
+    const int code = call_handshake();
+    cost_->note(timer.elapsed());
+    return code;
+}
+
+int Engine::call_handshake() noexcept {
+    const int code = libssh2_session_handshake(session_, idle_descriptor());
+    handshaking_ = code == LIBSSH2_ERROR_EAGAIN;
+    if (!handshaking_) {
+        handshake_result_ = code;
+    }
+    return code;
 }
 
 int Engine::list_methods(const std::string& user, std::vector<std::string>& methods) {
@@ -488,61 +716,118 @@ int Engine::list_methods(const std::string& user, std::vector<std::string>& meth
     return authenticated() ? 0 : libssh2_session_last_errno(session_);
 }
 
-int Engine::login_password(const std::string& user, const std::string& password) {
-    return libssh2_userauth_password_ex(session_, user.c_str(), length_of(user), password.c_str(),
-                                        length_of(password), nullptr);
+int Engine::login_password(const std::string& user, const Secret& password,
+                           PasswordChange& change) {
+    refusal_.reset();
+    password_change_ = &change;
+    const std::string& text = password.reveal();
+    return libssh2_userauth_password_ex(session_, user.c_str(), length_of(user), text.c_str(),
+                                        length_of(text), &Callbacks::change_password);
 }
 
-int Engine::login_interactive(const std::string& user, Responder& responder) {
-    responder_ = &responder;
+int Engine::login_interactive(const std::string& user, Answerer& answerer) {
+#if LIBSSH2_VERSION_NUM < 0x010b00
+    // Prompts are laid out differently in memory since 1.11.
+    if (libssh2_version(0x010b00) != nullptr) {
+        return LIBSSH2_ERROR_METHOD_NOT_SUPPORTED;
+    }
+#endif
+    refusal_.reset();
+    answerer_ = &answerer;
+    const bool was_dead = dead_;
     const int code = libssh2_userauth_keyboard_interactive_ex(session_, user.c_str(),
                                                               length_of(user), &Callbacks::respond);
+    if (dead_ && !was_dead) {
+        return error_abandoned;
+    }
     // A refusal comes as -1, which means a broken connection elsewhere.
     return code == -1 && !dead_ && disconnect_.empty() ? LIBSSH2_ERROR_AUTHENTICATION_FAILED : code;
 }
 
-int Engine::login_key(const std::string& user, const PrivateKey& key) {
-    const std::string& blob = key.public_key();
-    void* abstract = const_cast<PrivateKey*>(&key); // only ever read, by Callbacks::sign
-    return libssh2_userauth_publickey(session_, user.c_str(),
-                                      reinterpret_cast<const unsigned char*>(blob.data()),
-                                      blob.size(), &Callbacks::sign, &abstract);
+int Engine::login_key(const std::string& user, const std::string& key, SignRequest& request) {
+    refusal_.reset();
+    void* abstract = &request;
+    const int code = libssh2_userauth_publickey(session_, user.c_str(),
+                                                reinterpret_cast<const unsigned char*>(key.data()),
+                                                key.size(), &Callbacks::sign, &abstract);
+    return code == LIBSSH2_ERROR_EAGAIN && request.waiting() ? signature_wanted : code;
 }
 
-int Engine::open_channel(Channel*& channel) {
+int Engine::open_channel(EngineChannel*& channel) {
     LIBSSH2_CHANNEL* raw =
         libssh2_channel_open_ex(session_, session_channel.data(), length_of(session_channel),
                                 window_size, packet_size, nullptr, 0);
     if (raw == nullptr) {
         return libssh2_session_last_errno(session_);
     }
-    channel = &channels_.emplace_back();
-    channel->raw_ = raw;
-    channel->id_ = confirmed_channel_;
+    channel = &add_channel(raw);
     return 0;
 }
 
-int Engine::request_pty(Channel& channel, const std::string& term, int width, int height) {
+int Engine::open_tunnel(EngineChannel*& channel, const std::string& host, int port) {
+    LIBSSH2_CHANNEL* raw = libssh2_channel_direct_tcpip_ex(session_, host.c_str(), port,
+                                                           originator.data(), originator_port);
+    if (raw == nullptr) {
+        return libssh2_session_last_errno(session_);
+    }
+    channel = &add_channel(raw);
+    return 0;
+}
+
+EngineChannel& Engine::add_channel(LIBSSH2_CHANNEL* raw) {
+    EngineChannel& channel = channels_.emplace_back();
+    channel.raw_ = raw;
+    channel.id_ = confirmed_channel_;
+    return channel;
+}
+
+int Engine::set_env(EngineChannel& channel, const std::string& name, const std::string& value) {
+    return libssh2_channel_setenv_ex(channel.raw_, name.c_str(), length_of(name), value.c_str(),
+                                     length_of(value));
+}
+
+int Engine::request_pty(EngineChannel& channel, const std::string& term, int width, int height) {
     return libssh2_channel_request_pty_ex(channel.raw_, term.c_str(), length_of(term), nullptr, 0,
                                           width, height, 0, 0);
 }
 
-int Engine::request_start(Channel& channel, const std::string& kind, const std::string& argument) {
+int Engine::request_start(EngineChannel& channel, const std::string& kind,
+                          const std::string& argument) {
     const bool shell = kind == "shell";
     return libssh2_channel_process_startup(channel.raw_, kind.c_str(), length_of(kind),
                                            shell ? nullptr : argument.c_str(),
                                            shell ? 0 : length_of(argument));
 }
 
-int Engine::write(Channel& channel, std::string_view data) {
+int Engine::write(EngineChannel& channel, std::string_view data) {
     const auto sent = libssh2_channel_write_ex(channel.raw_, 0, data.data(),
                                                std::min<std::size_t>(data.size(), packet_size));
+    channel.write_waits_ = sent == LIBSSH2_ERROR_EAGAIN;
     return sent == 0 ? LIBSSH2_ERROR_EAGAIN : static_cast<int>(sent);
 }
 
-int Engine::send_eof(Channel& channel) { return libssh2_channel_send_eof(channel.raw_); }
+bool Engine::write_begun(const EngineChannel& channel) const noexcept {
+    return channel.write_waits_ && failure_ == 0 &&
+           libssh2_channel_window_write_ex(channel.raw_, nullptr) > 0;
+}
 
-int Engine::close_channel(Channel& channel) {
+int Engine::send_eof(EngineChannel& channel) { return libssh2_channel_send_eof(channel.raw_); }
+
+int Engine::send_signal(EngineChannel& channel, const std::string& name) {
+#if LIBSSH2_VERSION_NUM >= 0x010b00
+    return libssh2_channel_signal_ex(channel.raw_, name.c_str(), name.size());
+#else
+    static_cast<void>(channel);
+    static_cast<void>(name);
+    return LIBSSH2_ERROR_METHOD_NOT_SUPPORTED;
+#endif
+}
+
+int Engine::resize_pty(EngineChannel& channel, int width, int height) {
+    return libssh2_channel_request_pty_size_ex(channel.raw_, width, height, 0, 0);
+}
+
+int Engine::close_channel(EngineChannel& channel) {
     if (!channel.close_sent_) {
         if (const int code = libssh2_channel_close(channel.raw_); code != 0) {
             return code;
@@ -577,20 +862,27 @@ int Engine::disconnect() {
 }
 
 void Engine::send_keepalive() noexcept {
+    if (computing_) {
+        return; // there is input, or there would be nothing to compute
+    }
     constexpr unsigned shortest = 2;
     int next = 0;
     libssh2_keepalive_config(session_, 1, shortest);
     libssh2_keepalive_send(session_, &next);
 }
 
-void Engine::free_channel(Channel& channel) noexcept {
+void Engine::free_channel(EngineChannel& channel) noexcept {
+    if (computing_) {
+        late_frees_.push_back(&channel);
+        return;
+    }
     if (libssh2_channel_free(channel.raw_) == LIBSSH2_ERROR_EAGAIN) {
         // Still open: libssh2 would want to wait for the device. The session goes instead.
         fail(error_abandoned, "a channel was dropped while it was open");
         while (libssh2_channel_free(channel.raw_) == LIBSSH2_ERROR_EAGAIN) {
         }
     }
-    channels_.remove_if([&](const Channel& one) { return &one == &channel; });
+    channels_.remove_if([&](const EngineChannel& one) { return &one == &channel; });
 }
 
 bool Engine::authenticated() const noexcept {
@@ -610,11 +902,9 @@ void Engine::forget_offers() noexcept {
 }
 
 bool Engine::signs_rsa_with_sha2() const {
-    if (!sent_.message()) {
-        return false;
-    }
-    const auto& offered = sent_.message()->kex;
-    return std::find(offered.begin(), offered.end(), "ext-info-c") != offered.end();
+    const auto offer = sent_.message();
+    return offer &&
+           std::find(offer->kex.begin(), offer->kex.end(), "ext-info-c") != offer->kex.end();
 }
 
 } // namespace muster::ssh::detail
