@@ -20,8 +20,8 @@ constexpr std::string_view originator = "127.0.0.1"; // of tunnels, which have n
 constexpr int originator_port = 22;
 
 constexpr unsigned char message_ext_info = 7;
-constexpr unsigned char message_userauth_failure = 51;
 constexpr unsigned char message_newkeys = 21;
+constexpr unsigned char message_userauth_failure = 51;
 constexpr unsigned char message_channel_open_confirmation = 91;
 constexpr unsigned char message_channel_request = 98;
 
@@ -432,6 +432,11 @@ void Engine::run() {
     running_ = false;
 }
 
+bool Engine::nothing_to_read() {
+    // Before encryption begins, libssh2 is given whole packets only: half of one is nothing.
+    return framing_.available(std::string_view(input_).substr(input_at_)) == 0;
+}
+
 // The other side's offer has come: it decides what the key exchange will cost.
 void Engine::note_offer() {
     if (cost_ != nullptr) {
@@ -543,11 +548,6 @@ void Engine::deliver_found(EngineChannel& channel) {
     }
     empty(channel.found_out_);
     empty(channel.found_err_);
-}
-
-bool Engine::nothing_to_read() {
-    // Before encryption begins, libssh2 is given whole packets only: half of one is nothing.
-    return framing_.available(std::string_view(input_).substr(input_at_)) == 0;
 }
 
 bool Engine::step_all() {
@@ -682,13 +682,13 @@ std::string Engine::last_error() const {
 }
 
 int Engine::handshake() {
+    // libssh2 would read on for ever, in the second case for a message that a server of version 1
+    // does not send.
+    if (received_.is_nonsense() || received_.is_version_1()) {
+        return LIBSSH2_ERROR_PROTO;
+    }
     if (handshake_result_) {
         return *handshake_result_;
-    }
-    if (received_.is_nonsense() || received_.is_version_1()) {
-        // libssh2 would read on for ever, in the second case for a message that a server of version
-        // 1 does not send.
-        return LIBSSH2_ERROR_PROTO;
     }
     if (granted_ == 0 || cost_ == nullptr) {
         return call_handshake();
