@@ -111,8 +111,22 @@ void Session::drop(Channel& channel) {
     settle();
 }
 
+void Session::finish_in_background(std::unique_ptr<Operation> operation) {
+    background_.push_back(std::move(operation));
+    resume();
+}
+
 void Session::reap() noexcept {
     reapers_.remove_if([](const Reaper& reaper) { return reaper.finished(); });
+    // What an operation holds may begin another when it goes: not while the list is walked.
+    std::list<std::unique_ptr<Operation>> ended;
+    for (auto it = background_.begin(); it != background_.end();) {
+        const auto operation = it++;
+        if ((*operation)->finished()) {
+            engine_.finish(**operation, true);
+            ended.splice(ended.end(), background_, operation);
+        }
+    }
 }
 
 void Session::keep_alive(TimeLimit interval, int tries) {
@@ -178,6 +192,7 @@ void Session::abort(const std::string& reason) noexcept {
         transport_->close();
     }
     reapers_.clear();
+    reap();
 }
 
 Error Session::error(Phase phase, ErrorKind kind, std::string reason, std::string remedy) const {

@@ -62,6 +62,14 @@ public:
     /// Ends the channel without waiting: it is freed once the device has agreed.
     void drop(Channel& channel);
 
+    /// Registers an operation that is awaited by other means than `perform`; see Engine::start.
+    void begin(Operation& operation);
+    /// Takes it off; see Engine::finish.
+    void finish(Operation& operation, CutOff cut_off) noexcept;
+    /// Takes over a begun operation that nobody waits for any more: it goes on to its end, so that
+    /// the session stays of use.
+    void finish_in_background(std::unique_ptr<Operation> operation);
+
     /// Asks for signs of life from now on.
     void keep_alive(TimeLimit interval, int tries);
 
@@ -125,8 +133,6 @@ private:
     void on_end(std::string reason) override;
     void on_sent() override;
 
-    void begin(Operation& operation);
-    void finish(Operation& operation, CutOff cut_off) noexcept;
     void settle();
     void reap() noexcept;
     void ask_for_life();
@@ -137,6 +143,7 @@ private:
     Engine engine_;
     std::shared_ptr<Transport> transport_;
     std::list<Reaper> reapers_;
+    std::list<std::unique_ptr<Operation>> background_;
     TimerHandle keepalive_timer_;
     TimeLimit keepalive_interval_ = std::nullopt;
     int keepalive_tries_ = 0;

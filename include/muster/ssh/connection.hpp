@@ -3,6 +3,7 @@
 #include <muster/core/coro.hpp>
 #include <muster/ssh/error.hpp>
 #include <muster/ssh/options.hpp>
+#include <muster/ssh/sftp.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -58,7 +59,7 @@ private:
 /// An SSH connection that is logged in: made by `connect()`. Dropping it closes the socket at once;
 /// `close()` says goodbye first. Any number of tasks may use it at once. An operation that is cut
 /// off, by cancellation or its deadline, closes the connection, because the protocol is then in the
-/// middle of something; the exception is Shell::read().
+/// middle of something; the exceptions are Shell::read() and a cancelled call of Sftp.
 class Connection {
 public:
     explicit Connection(std::shared_ptr<detail::Session> session) noexcept;
@@ -72,6 +73,10 @@ public:
 
     /// Opens a shell on a pseudo-terminal. Throws ssh::Error.
     Coro<Shell> open_shell(ShellOptions options = {});
+
+    /// Begins an SFTP session: any number of them beside commands and shells. Throws ssh::Error; a
+    /// device without SFTP is ErrorKind::request_refused, and the connection goes on.
+    Coro<Sftp> sftp(SftpOptions options = {});
 
     /// Ends the connection in order, within Timeouts::close. Idempotent. Throws nothing but
     /// CancelledError.
