@@ -1,3 +1,4 @@
+#include "ssh/channel_state.hpp"
 #include "ssh/files.hpp"
 #include "ssh/login.hpp"
 #include "ssh/methods.hpp"
@@ -65,28 +66,33 @@ PrivateKey read_key(const KeySource& source) {
 /// One attempt to connect. It remembers where it is, for the message of a timeout.
 class Attempt {
 public:
-    explicit Attempt(Options options) : options_(std::move(options)) {}
+    /// `carrier`: the session to go through; null: none.
+    Attempt(Options options, std::shared_ptr<Session> carrier)
+        : options_(std::move(options)), carrier_(std::move(carrier)) {}
 
-    Coro<Connection> run() {
+    Coro<std::shared_ptr<Session>> run() {
         TimeLimit total = options_.timeouts.total;
         try {
             co_await timeout(total, [this] { return connect(); });
         } catch (const TimeoutError&) {
             throw timed_out(total, " in all");
         }
-        co_return Connection(std::move(session_));
+        co_return std::move(session_);
     }
 
 private:
     Coro<void> connect() {
         check_options();
         std::vector<PrivateKey> keys = co_await read_keys();
+        const std::shared_ptr<Session> last_hop = co_await connect_hops();
 
         phase_ = Phase::connect;
-        TcpSocket socket = co_await open_socket();
-        session_ = std::make_shared<Session>(options_.host, options_.port, choose_methods());
+        auto transport = co_await open_transport();
+        session_ = std::make_shared<Session>(options_.host, options_.port, choose_methods(),
+                                             options_.key_exchange_budget);
         session_->close_timeout = options_.timeouts.close;
-        session_->start(make_tcp_transport(std::move(socket)));
+        session_->carrier = last_hop;
+        session_->start(std::move(transport));
 
         phase_ = Phase::key_exchange;
         co_await within(options_.timeouts.handshake, [this] { return handshake(); });
@@ -129,6 +135,42 @@ private:
             }
         }
         co_return keys;
+    }
+
+    /// Connects the hosts to go through, each by the one before: the last of them.
+    Coro<std::shared_ptr<Session>> connect_hops() {
+        std::shared_ptr<Session> hop;
+        for (Options& options : options_.proxy_jump) {
+            Attempt attempt(std::move(options), carrier_);
+            try {
+                hop = co_await attempt.run();
+            } catch (const Error& failed) {
+                Failure failure{failed.host(), failed.port(),   failed.phase(),
+                                failed.kind(), failed.reason(), failed.remedy()};
+                failure.reason += ", on the way to " + options_.host;
+                throw Error(std::move(failure));
+            }
+            carrier_ = hop;
+        }
+        co_return hop;
+    }
+
+    Coro<std::shared_ptr<Transport>> open_transport() {
+        if (carrier_ == nullptr) {
+            co_return make_tcp_transport(co_await open_socket());
+        }
+        auto channel = std::make_unique<ChannelState>(carrier_);
+        const Session::Target target{options_.host, options_.port};
+        try {
+            co_await bounded(carrier_, CutOffEnds::nothing, options_.timeouts.connect,
+                             Phase::connect, "the device did not connect to " + options_.host,
+                             [&] { return channel->open_tunnel(target); });
+        } catch (const Error& failed) {
+            const bool refused = failed.kind() == ErrorKind::request_refused;
+            throw error(refused ? ErrorKind::unreachable : failed.kind(),
+                        "through " + carrier_->host() + ": " + failed.reason(), failed.remedy());
+        }
+        co_return make_channel_transport(std::move(channel));
     }
 
     Coro<TcpSocket> open_socket() {
@@ -203,6 +245,7 @@ private:
     }
 
     Options options_;
+    std::shared_ptr<Session> carrier_;
     Phase phase_ = Phase::prepare;
     std::shared_ptr<Session> session_;
 };
@@ -210,8 +253,20 @@ private:
 } // namespace
 
 Coro<Connection> connect(Options options) {
-    Attempt attempt(std::move(options));
-    co_return co_await attempt.run();
+    std::shared_ptr<Session> carrier;
+    if (options.via != nullptr) {
+        carrier = session_of(*options.via);
+        if (!carrier || !carrier->usable()) {
+            Failure failure;
+            failure.host = options.host;
+            failure.port = options.port;
+            failure.kind = ErrorKind::closed;
+            failure.reason = "the connection to go through is closed";
+            throw Error(std::move(failure));
+        }
+    }
+    Attempt attempt(std::move(options), std::move(carrier));
+    co_return Connection(co_await attempt.run());
 }
 
 } // namespace muster::ssh

@@ -39,20 +39,20 @@ std::string silence(const Engine& engine) {
 }
 
 Error Session::explain(Phase phase, int code) const {
-    if (phase == Phase::key_exchange && engine_.encrypted()) {
+    if (phase == Phase::key_exchange && engine_->encrypted()) {
         phase = Phase::authentication; // libssh2's handshake ends with the first message of it
     }
-    if (!engine_.disconnect_message().empty()) {
+    if (!engine_->disconnect_message().empty()) {
         return error(phase, ErrorKind::connection_lost,
-                     "the device ended the connection: " + quoted(engine_.disconnect_message()));
+                     "the device ended the connection: " + quoted(engine_->disconnect_message()));
     }
     if (code == error_connection_lost) {
-        std::string reason = engine_.failure_reason();
+        std::string reason = engine_->failure_reason();
         std::string remedy;
         if (phase == Phase::key_exchange) {
-            reason += " " + progress_of(engine_);
-            if (engine_.server_side().identification().empty()) {
-                remedy = engine_.server_side().garbage().empty()
+            reason += " " + progress_of(*engine_);
+            if (engine_->server_side().identification().empty()) {
+                remedy = engine_->server_side().garbage().empty()
                              ? "it may limit the number of sessions or the addresses they come from"
                              : "is this the port of its SSH server?";
             }
@@ -60,15 +60,15 @@ Error Session::explain(Phase phase, int code) const {
         return error(phase, ErrorKind::connection_lost, std::move(reason), std::move(remedy));
     }
     if (code == error_abandoned) {
-        return error(phase, ErrorKind::closed, engine_.failure_reason());
+        return error(phase, ErrorKind::closed, engine_->failure_reason());
     }
 
-    const auto& ours = engine_.client_side().message();
-    const auto& theirs = engine_.server_side().message();
+    const auto& ours = engine_->client_side().message();
+    const auto& theirs = engine_->server_side().message();
     if (phase == Phase::key_exchange && ours && theirs) {
         std::string mismatch = explain_mismatch(*ours, *theirs);
         if (!mismatch.empty()) {
-            const KexInit legacy = as_offer(engine_.usable(legacy_methods()));
+            const KexInit legacy = as_offer(engine_->usable(legacy_methods()));
             std::string remedy =
                 explain_mismatch(legacy, *theirs).empty()
                     ? "connect with .algorithms = ssh::Algorithms::legacy, or update the device"
@@ -77,9 +77,9 @@ Error Session::explain(Phase phase, int code) const {
                          std::move(remedy));
         }
     }
-    std::string reason = engine_.failure() == code ? engine_.failure_reason() : std::string();
+    std::string reason = engine_->failure() == code ? engine_->failure_reason() : std::string();
     if (reason.empty()) {
-        reason = engine_.last_error();
+        reason = engine_->last_error();
     }
     const bool refused = code == LIBSSH2_ERROR_CHANNEL_FAILURE ||
                          code == LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED ||

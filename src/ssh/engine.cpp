@@ -15,8 +15,9 @@ namespace muster::ssh::detail {
 namespace {
 
 constexpr unsigned window_size = 256 * 1024;
-constexpr unsigned packet_size = 32 * 1024;
 constexpr std::string_view session_channel = "session";
+constexpr std::string_view originator = "127.0.0.1"; // of tunnels, which have none here
+constexpr int originator_port = 22;
 
 constexpr unsigned char message_channel_open_confirmation = 91;
 constexpr unsigned char message_channel_request = 98;
@@ -56,7 +57,7 @@ bool is_fatal(int code) noexcept {
     }
 }
 
-void Channel::discard() noexcept {
+void EngineChannel::discard() noexcept {
     discard_ = true;
     out.clear();
     err.clear();
@@ -96,7 +97,7 @@ struct Engine::Callbacks {
         self.framing_.consumed(take);
         self.input_at_ += take;
         self.granted_ -= take;
-        if (self.unread() == 0) {
+        if (self.input_at_ == self.input_.size()) {
             empty(self.input_);
             self.input_at_ = 0;
         }
@@ -201,13 +202,14 @@ Engine::Engine(const Methods& methods) : session_(new_session(*this)) {
     libssh2_session_set_read_timeout(session_, one_day);
 #endif
     try {
-        const Methods offer = usable(methods);
+        Methods offer = usable(methods);
         prefer(LIBSSH2_METHOD_KEX, offer.kex);
         prefer(LIBSSH2_METHOD_HOSTKEY, offer.host_key);
         prefer(LIBSSH2_METHOD_CRYPT_CS, offer.ciphers);
         prefer(LIBSSH2_METHOD_CRYPT_SC, offer.ciphers);
         prefer(LIBSSH2_METHOD_MAC_CS, offer.macs);
         prefer(LIBSSH2_METHOD_MAC_SC, offer.macs);
+        kex_ = std::move(offer.kex);
     } catch (...) {
         libssh2_session_free(session_);
         throw;
@@ -215,7 +217,11 @@ Engine::Engine(const Methods& methods) : session_(new_session(*this)) {
 }
 
 Engine::~Engine() {
+    computing_ = false; // who computed last may be who destroys it
     dead_ = true;
+    if (handshaking_) {
+        call_handshake();
+    }
     unwind();
     // With the callbacks refusing everything there is nothing left to wait for.
     while (libssh2_session_free(session_) == LIBSSH2_ERROR_EAGAIN) {
@@ -266,7 +272,7 @@ void Engine::before_free(std::string_view bytes) noexcept {
     } else if (kind == message_channel_request && message.string() == "exit-status") {
         message.byte(); // wants no reply
         const std::uint32_t status = message.uint32();
-        for (Channel& open : channels_) {
+        for (EngineChannel& open : channels_) {
             if (message.ok() && open.id_ == channel) {
                 open.exit_status_ = static_cast<int>(status);
             }
@@ -286,7 +292,12 @@ ssize_t Engine::receive_last(char* buffer, std::size_t length) noexcept {
 }
 
 void Engine::receive(std::string_view bytes) {
+    if (computing_) {
+        late_input_ += bytes;
+        return;
+    }
     received_.feed(bytes);
+    note_offer();
     if (input_at_ > 0 && input_at_ >= input_.size() / 2) {
         input_.erase(0, input_at_);
         input_at_ = 0;
@@ -306,7 +317,7 @@ std::string Engine::take_output() { return std::exchange(output_, {}); }
 void Engine::start(Operation& operation) {
     operations_.push_back(&operation);
     if (failure_ != 0) {
-        const int code = operation.step();
+        const int code = computing_ ? failure_ : operation.step();
         operation.result_ = code >= 0 ? code : failure_;
         operation.finished_ = true;
         return;
@@ -337,16 +348,22 @@ void Engine::finish(Operation& operation, bool harmless) noexcept {
 }
 
 void Engine::run() {
-    if (running_) {
+    if (running_ || computing_) {
+        again_ = computing_;
         return;
     }
     running_ = true;
+    wants_compute_ = false;
     while (failure_ == 0) {
         if (step_all()) {
             continue;
         }
         const std::size_t left = unread();
         if (left == 0) {
+            break;
+        }
+        if (must_compute() && !std::exchange(in_vain_, false)) {
+            wants_compute_ = true;
             break;
         }
         // A server's last message may follow a command's last output at once, and libssh2 reads
@@ -365,9 +382,125 @@ void Engine::run() {
     running_ = false;
 }
 
+// The other side's offer has come: it decides what the key exchange will cost.
+void Engine::note_offer() {
+    if (cost_ != nullptr || !received_.message()) {
+        return;
+    }
+    const auto& theirs = received_.message()->kex;
+    const auto chosen = std::find_if(kex_.begin(), kex_.end(), [&](const std::string& name) {
+        return std::find(theirs.begin(), theirs.end(), name) != theirs.end();
+    });
+    if (chosen != kex_.end()) {
+        cost_ = &KexCost::of(*chosen);
+        slow_ = cost_->estimate() > budget_;
+    }
+}
+
+// When keys are renewed, and thus slow steps come again, shows only inside of libssh2. So all input
+// of a session that had a slow key exchange is looked at elsewhere, as soon as there is a channel
+// to read from.
+bool Engine::must_compute() const noexcept {
+    return slow_ && (handshaking_ ? !framing_.encrypted() : !channels_.empty());
+}
+
+void Engine::begin_compute() {
+    computing_ = true;
+    again_ = false;
+    wants_compute_ = false;
+    compute_failure_ = 0;
+    const auto room = [](const std::string& buffer) {
+        return EngineChannel::buffer_limit - std::min(EngineChannel::buffer_limit, buffer.size());
+    };
+    for (EngineChannel& channel : channels_) {
+        channel.room_out_ = room(channel.out);
+        channel.room_err_ = room(channel.err);
+        channel.found_eof_ = channel.eof_;
+    }
+}
+
+void Engine::compute() noexcept {
+    const std::size_t before = input_.size() - input_at_;
+    int progress = 0;
+    in_vain_ = false;
+    if (handshaking_) {
+        granted_ = before;
+        const CpuTimer timer;
+        call_handshake();
+        cost_->note(timer.elapsed());
+    } else {
+        // As in run(): the last byte after all others.
+        granted_ = before - 1;
+        progress = compute_round();
+        granted_ += 1;
+        if (progress >= 0) {
+            const int more = compute_round();
+            progress = more == 0 ? progress : more;
+        }
+        in_vain_ = progress == 0 && input_.size() - input_at_ == before;
+    }
+    granted_ = 0;
+    compute_failure_ = std::min(progress, 0);
+}
+
+int Engine::compute_round() noexcept {
+    int progress = 0;
+    for (EngineChannel& channel : channels_) {
+        if (channel.found_eof_) {
+            continue;
+        }
+        for (const int stream : {0, SSH_EXTENDED_DATA_STDERR}) {
+            std::string& found = stream == 0 ? channel.found_out_ : channel.found_err_;
+            const std::size_t room = stream == 0 ? channel.room_out_ : channel.room_err_;
+            const int code = drain_stream(channel, stream, found, room);
+            if (code < 0) {
+                return code;
+            }
+            progress |= code;
+        }
+        if (libssh2_channel_eof(channel.raw_) == 1) {
+            channel.found_eof_ = true;
+            progress = 1;
+        }
+    }
+    return progress;
+}
+
+void Engine::end_compute() {
+    computing_ = false;
+    in_vain_ = in_vain_ && !again_;
+    for (EngineChannel& channel : channels_) {
+        deliver_found(channel);
+    }
+    if (failure_ != 0) {
+        wind_up(); // it was failed meanwhile
+    } else if (compute_failure_ != 0) {
+        fail(compute_failure_, last_error());
+    }
+    for (EngineChannel* channel : std::exchange(late_frees_, {})) {
+        free_channel(*channel);
+    }
+    if (std::string late = std::exchange(late_input_, {}); !late.empty()) {
+        in_vain_ = false;
+        receive(late);
+    } else {
+        run();
+    }
+}
+
+void Engine::deliver_found(EngineChannel& channel) {
+    channel.eof_ = channel.found_eof_;
+    if (!channel.discard_) {
+        channel.out += channel.found_out_;
+        channel.err += channel.found_err_;
+    }
+    empty(channel.found_out_);
+    empty(channel.found_err_);
+}
+
 bool Engine::step_all() {
     bool progress = false;
-    for (Channel& channel : channels_) {
+    for (EngineChannel& channel : channels_) {
         progress = drain(channel) || progress;
         if (failure_ != 0) {
             return true;
@@ -384,6 +517,9 @@ bool Engine::step_all() {
         if (code == LIBSSH2_ERROR_EAGAIN) {
             continue;
         }
+        if (code < 0) {
+            refusal_ = last_error();
+        }
         if (code < 0 && !disconnect_.empty()) {
             // Where libssh2 waits for an answer, it reports the server's farewell as something
             // else.
@@ -394,47 +530,61 @@ bool Engine::step_all() {
         operation.finished_ = true;
         operation.wake();
         if (is_fatal(code)) {
-            fail(code, last_error());
+            fail(code, refusal_);
             return true;
         }
     }
     return progress;
 }
 
-bool Engine::drain(Channel& channel) {
-    bool progress = drain_stream(channel, 0, channel.out);
-    progress = drain_stream(channel, SSH_EXTENDED_DATA_STDERR, channel.err) || progress;
-    if (failure_ == 0 && !channel.eof_ && libssh2_channel_eof(channel.raw_) == 1) {
+bool Engine::drain(EngineChannel& channel) {
+    bool progress = false;
+    for (const int stream : {0, SSH_EXTENDED_DATA_STDERR}) {
+        std::string& buffer = stream == 0 ? channel.out : channel.err;
+        if (channel.eof_ || buffer.size() >= EngineChannel::buffer_limit) {
+            continue;
+        }
+        const int code =
+            drain_stream(channel, stream, buffer, EngineChannel::buffer_limit - buffer.size());
+        if (code < 0) {
+            fail(code, last_error());
+            return true;
+        }
+        if (channel.discard_) {
+            empty(buffer);
+        }
+        progress = progress || code > 0;
+    }
+    if (!channel.eof_ && libssh2_channel_eof(channel.raw_) == 1) {
         channel.eof_ = true;
         progress = true;
     }
     return progress;
 }
 
-bool Engine::drain_stream(Channel& channel, int stream, std::string& buffer) {
-    static thread_local std::array<char, packet_size> scratch;
-    bool progress = false;
-    while (failure_ == 0 && !channel.eof_ && buffer.size() < Channel::buffer_limit) {
+// Takes about as much as there is room for: 1 when it found something, the code when the session is
+// broken.
+int Engine::drain_stream(const EngineChannel& channel, int stream, std::string& buffer,
+                         std::size_t room) noexcept {
+    static thread_local std::array<char, Engine::packet_size> scratch;
+    const std::size_t full = buffer.size() + room;
+    int progress = 0;
+    while (buffer.size() < full) {
         const auto got =
             libssh2_channel_read_ex(channel.raw_, stream, scratch.data(), scratch.size());
-        if (got > 0) {
-            if (!channel.discard_) {
-                buffer.append(scratch.data(), static_cast<std::size_t>(got));
-            }
-            progress = true;
-            continue;
+        if (got <= 0) {
+            const int code = static_cast<int>(got);
+            return is_fatal(code) ? code : progress;
         }
-        if (const int code = static_cast<int>(got); is_fatal(code)) {
-            fail(code, last_error());
-        }
-        break;
+        buffer.append(scratch.data(), static_cast<std::size_t>(got));
+        progress = 1;
     }
     return progress;
 }
 
 void Engine::unwind() noexcept {
     char byte = 0;
-    for (Channel& channel : channels_) {
+    for (EngineChannel& channel : channels_) {
         libssh2_channel_read_ex(channel.raw_, 0, &byte, 1);
     }
 }
@@ -445,21 +595,33 @@ void Engine::fail(int code, std::string reason) {
     }
     failure_ = code;
     failure_reason_ = std::move(reason);
+    if (!computing_) {
+        wind_up();
+    }
+}
+
+void Engine::wind_up() noexcept {
     // libssh2 frees what a half-done operation holds (keys, big numbers) only when that operation
     // itself fails. So each is called once more, with callbacks that refuse everything.
     dead_ = true;
     for (Operation* operation : operations_) {
         if (!operation->finished_) {
-            const int last = operation->begun_ ? operation->step() : code;
-            operation->result_ = last >= 0 ? last : code;
+            const int last = operation->begun_ ? operation->step() : failure_;
+            operation->result_ = last >= 0 ? last : failure_;
             operation->finished_ = true;
             operation->wake();
         }
+    }
+    if (handshaking_) {
+        call_handshake(); // whoever waited for it may be gone
     }
     unwind();
 }
 
 std::string Engine::last_error() const {
+    if (computing_) {
+        return refusal_;
+    }
     char* message = nullptr;
     int length = 0;
     libssh2_session_last_error(session_, &message, &length, 0);
@@ -467,7 +629,27 @@ std::string Engine::last_error() const {
                               : std::string(message, static_cast<std::size_t>(length));
 }
 
-int Engine::handshake() { return libssh2_session_handshake(session_, idle_descriptor()); }
+int Engine::handshake() {
+    if (handshake_result_) {
+        return *handshake_result_;
+    }
+    if (granted_ == 0 || cost_ == nullptr) {
+        return call_handshake();
+    }
+    const CpuTimer timer;
+    const int code = call_handshake();
+    cost_->note(timer.elapsed());
+    return code;
+}
+
+int Engine::call_handshake() noexcept {
+    const int code = libssh2_session_handshake(session_, idle_descriptor());
+    handshaking_ = code == LIBSSH2_ERROR_EAGAIN;
+    if (!handshaking_) {
+        handshake_result_ = code;
+    }
+    return code;
+}
 
 int Engine::list_methods(const std::string& user, std::vector<std::string>& methods) {
     const char* list = libssh2_userauth_list(session_, user.c_str(), length_of(user));
@@ -499,40 +681,81 @@ int Engine::login_key(const std::string& user, const PrivateKey& key) {
                                       blob.size(), &Callbacks::sign, &abstract);
 }
 
-int Engine::open_channel(Channel*& channel) {
+int Engine::open_channel(EngineChannel*& channel) {
     LIBSSH2_CHANNEL* raw =
         libssh2_channel_open_ex(session_, session_channel.data(), length_of(session_channel),
                                 window_size, packet_size, nullptr, 0);
     if (raw == nullptr) {
         return libssh2_session_last_errno(session_);
     }
-    channel = &channels_.emplace_back();
-    channel->raw_ = raw;
-    channel->id_ = confirmed_channel_;
+    channel = &add_channel(raw);
     return 0;
 }
 
-int Engine::request_pty(Channel& channel, const std::string& term, int width, int height) {
+int Engine::open_tunnel(EngineChannel*& channel, const std::string& host, int port) {
+    LIBSSH2_CHANNEL* raw = libssh2_channel_direct_tcpip_ex(session_, host.c_str(), port,
+                                                           originator.data(), originator_port);
+    if (raw == nullptr) {
+        return libssh2_session_last_errno(session_);
+    }
+    channel = &add_channel(raw);
+    return 0;
+}
+
+EngineChannel& Engine::add_channel(LIBSSH2_CHANNEL* raw) {
+    EngineChannel& channel = channels_.emplace_back();
+    channel.raw_ = raw;
+    channel.id_ = confirmed_channel_;
+    return channel;
+}
+
+int Engine::set_env(EngineChannel& channel, const std::string& name, const std::string& value) {
+    return libssh2_channel_setenv_ex(channel.raw_, name.c_str(), length_of(name), value.c_str(),
+                                     length_of(value));
+}
+
+int Engine::request_pty(EngineChannel& channel, const std::string& term, int width, int height) {
     return libssh2_channel_request_pty_ex(channel.raw_, term.c_str(), length_of(term), nullptr, 0,
                                           width, height, 0, 0);
 }
 
-int Engine::request_start(Channel& channel, const std::string& kind, const std::string& argument) {
+int Engine::request_start(EngineChannel& channel, const std::string& kind,
+                          const std::string& argument) {
     const bool shell = kind == "shell";
     return libssh2_channel_process_startup(channel.raw_, kind.c_str(), length_of(kind),
                                            shell ? nullptr : argument.c_str(),
                                            shell ? 0 : length_of(argument));
 }
 
-int Engine::write(Channel& channel, std::string_view data) {
+int Engine::write(EngineChannel& channel, std::string_view data) {
     const auto sent = libssh2_channel_write_ex(channel.raw_, 0, data.data(),
                                                std::min<std::size_t>(data.size(), packet_size));
+    channel.write_waits_ = sent == LIBSSH2_ERROR_EAGAIN;
     return sent == 0 ? LIBSSH2_ERROR_EAGAIN : static_cast<int>(sent);
 }
 
-int Engine::send_eof(Channel& channel) { return libssh2_channel_send_eof(channel.raw_); }
+bool Engine::write_begun(const EngineChannel& channel) const noexcept {
+    return channel.write_waits_ && failure_ == 0 &&
+           libssh2_channel_window_write_ex(channel.raw_, nullptr) > 0;
+}
 
-int Engine::close_channel(Channel& channel) {
+int Engine::send_eof(EngineChannel& channel) { return libssh2_channel_send_eof(channel.raw_); }
+
+int Engine::send_signal(EngineChannel& channel, const std::string& name) {
+#if LIBSSH2_VERSION_NUM >= 0x010b00
+    return libssh2_channel_signal_ex(channel.raw_, name.c_str(), name.size());
+#else
+    static_cast<void>(channel);
+    static_cast<void>(name);
+    return LIBSSH2_ERROR_METHOD_NOT_SUPPORTED;
+#endif
+}
+
+int Engine::resize_pty(EngineChannel& channel, int width, int height) {
+    return libssh2_channel_request_pty_size_ex(channel.raw_, width, height, 0, 0);
+}
+
+int Engine::close_channel(EngineChannel& channel) {
     if (!channel.close_sent_) {
         if (const int code = libssh2_channel_close(channel.raw_); code != 0) {
             return code;
@@ -567,20 +790,27 @@ int Engine::disconnect() {
 }
 
 void Engine::send_keepalive() noexcept {
+    if (computing_) {
+        return; // there is input, or there would be nothing to compute
+    }
     constexpr unsigned shortest = 2;
     int next = 0;
     libssh2_keepalive_config(session_, 1, shortest);
     libssh2_keepalive_send(session_, &next);
 }
 
-void Engine::free_channel(Channel& channel) noexcept {
+void Engine::free_channel(EngineChannel& channel) noexcept {
+    if (computing_) {
+        late_frees_.push_back(&channel);
+        return;
+    }
     if (libssh2_channel_free(channel.raw_) == LIBSSH2_ERROR_EAGAIN) {
         // Still open: libssh2 would want to wait for the device. The session goes instead.
         fail(error_abandoned, "a channel was dropped while it was open");
         while (libssh2_channel_free(channel.raw_) == LIBSSH2_ERROR_EAGAIN) {
         }
     }
-    channels_.remove_if([&](const Channel& one) { return &one == &channel; });
+    channels_.remove_if([&](const EngineChannel& one) { return &one == &channel; });
 }
 
 bool Engine::authenticated() const noexcept {

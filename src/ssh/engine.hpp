@@ -1,10 +1,12 @@
 #pragma once
 /// One SSH session without I/O: bytes go in, bytes come out, and operations finish in between.
 
+#include "ssh/kex_cost.hpp"
 #include "ssh/kexinit.hpp"
 #include "ssh/library.hpp"
 #include "ssh/plaintext.hpp"
 
+#include <muster/core/clock.hpp>
 #include <muster/ssh/private_key.hpp>
 
 #include <sys/types.h>
@@ -55,10 +57,10 @@ private:
     bool finished_ = false;
 };
 
-/// The channel of a shell, a command or a tunnel. What the device sends is taken out of libssh2 as
-/// soon as it is there, up to `buffer_limit` bytes per stream: libssh2 looks through everything
-/// that is unread for each read, and forgets it all when the connection ends.
-class Channel {
+/// The channel of a shell, a command, a subsystem or a tunnel. What the device sends is taken out
+/// of libssh2 as soon as it is there, up to `buffer_limit` bytes per stream: libssh2 looks through
+/// everything that is unread for each read, and forgets it all when the connection ends.
+class EngineChannel {
 public:
     static constexpr std::size_t buffer_limit = 256 * 1024;
 
@@ -87,6 +89,14 @@ private:
     bool eof_ = false;
     bool discard_ = false;
     bool close_sent_ = false;
+    bool write_waits_ = false; // the last write did
+
+    // What compute() has found, which the loop sees when it is over; and what it may take.
+    std::string found_out_;
+    std::string found_err_;
+    std::size_t room_out_ = 0;
+    std::size_t room_err_ = 0;
+    bool found_eof_ = false;
 };
 
 /// Which algorithms to offer, best first. Names that this libssh2 does not have are left out.
@@ -141,12 +151,16 @@ public:
     void receive_eof(std::string reason);
 
     /// Received bytes that nobody has needed yet: stop reading the socket when they grow.
-    [[nodiscard]] std::size_t unread() const noexcept { return input_.size() - input_at_; }
+    [[nodiscard]] std::size_t unread() const noexcept {
+        return computing_ ? late_input_.size() : input_.size() - input_at_;
+    }
 
     /// What is to be sent, all of it.
     [[nodiscard]] std::string take_output();
 
-    [[nodiscard]] std::size_t output_size() const noexcept { return output_.size(); }
+    [[nodiscard]] std::size_t output_size() const noexcept {
+        return computing_ ? 0 : output_.size();
+    }
 
     // Operations.
 
@@ -158,6 +172,21 @@ public:
     void finish(Operation& operation, bool harmless = false) noexcept;
     /// Steps everything again: after something other than input has changed.
     void run();
+
+    // Computing elsewhere: a key exchange may take long, and is nothing but arithmetic.
+
+    /// From now on, input that leads to a key exchange step of more than `budget` is left for
+    /// compute().
+    void set_compute_budget(Clock::duration budget) noexcept { budget_ = budget; }
+
+    /// There is such input. Not before compute() and end_compute() does anything go on.
+    [[nodiscard]] bool wants_compute() const noexcept { return wants_compute_; }
+
+    /// From here to end_compute() the engine belongs to compute(), on whatever thread: bytes,
+    /// operations and failures are taken and wait, and nothing is to be sent.
+    void begin_compute();
+    void compute() noexcept;
+    void end_compute();
 
     // The session's end.
 
@@ -182,15 +211,26 @@ public:
     int login_password(const std::string& user, const std::string& password);     // (session)
     int login_interactive(const std::string& user, Responder& responder);         // (session)
     int login_key(const std::string& user, const PrivateKey& key);                // (session)
-    int open_channel(Channel*& channel);                                          // (session)
-    int request_pty(Channel& channel, const std::string& term, int width, int height);
+    int open_channel(EngineChannel*& channel);                                    // (session)
+    /// A connection from the server to host and port (RFC 4254 section 7.2).
+    int open_tunnel(EngineChannel*& channel, const std::string& host, int port); // (session)
+    int set_env(EngineChannel& channel, const std::string& name, const std::string& value);
+    int request_pty(EngineChannel& channel, const std::string& term, int width, int height);
     /// kind: "exec", "shell" or "subsystem".
-    int request_start(Channel& channel, const std::string& kind, const std::string& argument);
+    int request_start(EngineChannel& channel, const std::string& kind, const std::string& argument);
+    /// The most that one write takes.
+    static constexpr unsigned packet_size = 32 * 1024;
     /// Bytes accepted, at least one.
-    int write(Channel& channel, std::string_view data);
-    int send_eof(Channel& channel);
+    int write(EngineChannel& channel, std::string_view data);
+    /// libssh2 has begun with a packet of this channel, and wants the same bytes again: that a
+    /// write had to wait was not for the device's window.
+    [[nodiscard]] bool write_begun(const EngineChannel& channel) const noexcept;
+    int send_eof(EngineChannel& channel);
+    /// name: "TERM". LIBSSH2_ERROR_METHOD_NOT_SUPPORTED before libssh2 1.11.
+    int send_signal(EngineChannel& channel, const std::string& name);
+    int resize_pty(EngineChannel& channel, int width, int height);
     /// Sends and awaits the end of the channel; the exit status is there afterwards.
-    int close_channel(Channel& channel);
+    int close_channel(EngineChannel& channel);
     int disconnect(); // (session)
 
     /// Asks the server for any answer at all. At most every two seconds, as libssh2 has it.
@@ -207,12 +247,12 @@ public:
     }
 
     /// Frees the channel and all it holds. Closed channels cost nothing; an open one is closed.
-    void free_channel(Channel& channel) noexcept;
+    void free_channel(EngineChannel& channel) noexcept;
 
     // Facts.
 
     /// The key exchange is over.
-    [[nodiscard]] bool encrypted() const noexcept { return framing_.encrypted(); }
+    [[nodiscard]] bool encrypted() const noexcept { return !computing_ && framing_.encrypted(); }
 
     [[nodiscard]] bool authenticated() const noexcept;
     /// The server's host key in wire format, after the handshake.
@@ -237,8 +277,16 @@ private:
     void prefer(int kind, const std::vector<std::string>& names);
     bool step_all();
     [[nodiscard]] bool must_wait(const Operation& operation) const noexcept;
-    bool drain(Channel& channel);
-    bool drain_stream(Channel& channel, int stream, std::string& buffer);
+    [[nodiscard]] bool must_compute() const noexcept;
+    void note_offer();
+    int call_handshake() noexcept;
+    bool drain(EngineChannel& channel);
+    int drain_stream(const EngineChannel& channel, int stream, std::string& buffer,
+                     std::size_t room) noexcept;
+    int compute_round() noexcept;
+    void deliver_found(EngineChannel& channel);
+    EngineChannel& add_channel(LIBSSH2_CHANNEL* raw);
+    void wind_up() noexcept;
     void unwind() noexcept;
     ssize_t receive_last(char* buffer, std::size_t length) noexcept;
 
@@ -250,19 +298,34 @@ private:
     bool newkeys_forged_ = false;
     std::string output_;
     std::vector<Operation*> operations_;
-    std::list<Channel> channels_;
+    std::list<EngineChannel> channels_;
     std::uint32_t confirmed_channel_ = 0;
     Responder* responder_ = nullptr;
     CallWatch* watch_ = nullptr;
     std::string disconnect_;
     std::string eof_reason_;
     std::string failure_reason_;
+    std::string refusal_; // libssh2's words about the last step that failed
     int failure_ = 0;
     KexInitReader sent_;
     KexInitReader received_;
     bool input_ended_ = false;
     bool dead_ = false; // the callbacks refuse everything
     bool running_ = false;
+
+    std::vector<std::string> kex_; // what we offer, best first
+    Clock::duration budget_ = Clock::duration::max();
+    KexCost* cost_ = nullptr; // of the method that both sides will choose
+    std::optional<int> handshake_result_;
+    bool handshaking_ = false;
+    bool slow_ = false; // its key exchange is computed elsewhere, and so are its renewals
+    bool wants_compute_ = false;
+    bool computing_ = false;
+    bool in_vain_ = false; // no channel wants the input: an operation may, here
+    bool again_ = false;   // run() was called meanwhile
+    int compute_failure_ = 0;
+    std::string late_input_;
+    std::vector<EngineChannel*> late_frees_;
 };
 
 /// Our own result codes, outside of libssh2's.

@@ -1,9 +1,16 @@
 #include "ssh/session.hpp"
 
 #include <muster/core/error.hpp>
+#include <muster/core/run_in_executor.hpp>
+#include <muster/core/thread_pool.hpp>
 #include <muster/core/timeout.hpp>
 
+#include <sys/resource.h>
+
+#include <algorithm>
+#include <thread>
 #include <utility>
+#include <vector>
 
 namespace muster::ssh::detail {
 
@@ -20,24 +27,91 @@ constexpr std::size_t enough_unread = 256 * 1024;
 /// Waits for the end of a channel that nobody holds any more.
 class Session::Reaper final : public Operation {
 public:
-    Reaper(Session& session, Channel& channel) : session_(session), channel_(channel) {}
+    Reaper(Session& session, EngineChannel& channel) : session_(session), channel_(channel) {}
 
     ~Reaper() override {
-        session_.engine_.finish(*this, true);
-        session_.engine_.free_channel(channel_);
+        session_.engine_->finish(*this, true);
+        session_.engine_->free_channel(channel_);
     }
 
-    int step() override { return session_.engine_.close_channel(channel_); }
+    int step() override { return session_.engine_->close_channel(channel_); }
 
     void wake() noexcept override {}
 
 private:
     Session& session_;
-    Channel& channel_;
+    EngineChannel& channel_;
 };
 
-Session::Session(std::string host, std::uint16_t port, const Methods& methods)
-    : loop_(get_running_loop()), host_(std::move(host)), port_(port), engine_(methods) {}
+/// Opens a channel, for somebody who may have gone before it is open.
+class Session::Opening final : public Operation {
+public:
+    Opening(Session& session, std::optional<Target> target)
+        : Operation(session.engine_.get()),
+          session_(session),
+          target_(std::move(target)),
+          done_(session.loop_.create_future<void>()) {}
+
+    ~Opening() override { session_.engine_->finish(*this); }
+
+    int step() override {
+        return target_ ? session_.engine_->open_tunnel(channel_, target_->host, target_->port)
+                       : session_.engine_->open_channel(channel_);
+    }
+
+    void wake() noexcept override {
+        if (!done_.done()) {
+            done_.set_result();
+        }
+    }
+
+    [[nodiscard]] Future<void>& done() noexcept { return done_; }
+
+    /// The channel, if it was opened; once.
+    EngineChannel* take_channel() noexcept { return std::exchange(channel_, nullptr); }
+
+    bool abandoned = false;
+
+private:
+    Session& session_;
+    std::optional<Target> target_;
+    EngineChannel* channel_ = nullptr;
+    Future<void> done_;
+};
+
+/// Whoever waits for a channel to open. One that goes leaves the opening to the session.
+class Session::OpeningGuard {
+public:
+    OpeningGuard(Session& session, std::optional<Target> target)
+        : session_(session),
+          opening_(session.openings_.emplace(session.openings_.end(), session, std::move(target))) {
+    }
+
+    OpeningGuard(const OpeningGuard&) = delete;
+    OpeningGuard& operator=(const OpeningGuard&) = delete;
+
+    ~OpeningGuard() {
+        opening_->abandoned = true;
+        session_.reap();
+    }
+
+    [[nodiscard]] Opening* operator->() const noexcept { return &*opening_; }
+
+    [[nodiscard]] Opening& operator*() const noexcept { return *opening_; }
+
+private:
+    Session& session_;
+    std::list<Opening>::iterator opening_;
+};
+
+Session::Session(std::string host, std::uint16_t port, const Methods& methods,
+                 Clock::duration compute_budget)
+    : loop_(get_running_loop()),
+      host_(std::move(host)),
+      port_(port),
+      engine_(std::make_shared<Engine>(methods)) {
+    engine_->set_compute_budget(compute_budget);
+}
 
 Session::~Session() { abort("the connection was dropped"); }
 
@@ -49,19 +123,19 @@ void Session::start(std::shared_ptr<Transport> transport) {
 bool Session::congested() const noexcept { return transport_->backlog() > high_water; }
 
 void Session::begin(Operation& operation) {
-    engine_.start(operation);
+    engine_->start(operation);
     settle();
 }
 
 void Session::finish(Operation& operation, CutOff cut_off) noexcept {
-    engine_.finish(operation, cut_off == CutOff::harmless);
-    if (engine_.failure() != 0 && transport_) {
+    engine_->finish(operation, cut_off == CutOff::harmless);
+    if (engine_->failure() != 0 && transport_) {
         transport_->close();
     }
 }
 
 void Session::resume() {
-    engine_.run();
+    engine_->run();
     settle();
 }
 
@@ -71,26 +145,63 @@ void Session::settle() {
     if (!transport_) {
         return;
     }
-    if (engine_.output_size() > 0) {
-        transport_->send(engine_.take_output());
+    if (engine_->output_size() > 0) {
+        transport_->send(engine_->take_output());
     }
-    if (engine_.failure() != 0) {
+    if (engine_->failure() != 0) {
         transport_->close();
         return;
     }
-    transport_->pause(engine_.unread() > enough_unread);
+    transport_->pause(engine_->unread() > enough_unread);
+    if (engine_->wants_compute()) {
+        compute();
+    }
+}
+
+namespace {
+
+/// For arithmetic alone: as many threads as there are processors, and behind the loop's thread when
+/// there is too much to do.
+concurrent::Executor& compute_executor() {
+    static concurrent::ThreadPoolExecutor executor(
+        std::max(1, static_cast<int>(std::thread::hardware_concurrency())),
+        {.thread_name_prefix = "muster-kex", .initializer = [] {
+             constexpr int below_normal = 5;
+             static_cast<void>(::setpriority(PRIO_PROCESS, 0, below_normal)); // this thread's
+         }});
+    return executor;
+}
+
+} // namespace
+
+void Session::compute() {
+    engine_->begin_compute();
+    try {
+        auto done =
+            loop_.run_in_executor(compute_executor(), [engine = engine_] { engine->compute(); });
+        done.add_done_callback([weak = weak_from_this()](const Future<void>& /*done*/) {
+            if (const auto self = weak.lock()) {
+                self->engine_->end_compute();
+                self->settle();
+            }
+        });
+    } catch (...) {
+        // No thread is to be had, or the loop is ending: it takes long here, then.
+        engine_->compute();
+        engine_->end_compute();
+    }
 }
 
 void Session::on_input(std::string_view bytes) {
     heard_ = true;
-    engine_.receive(bytes);
+    engine_->receive(bytes);
     settle();
     loop_.core().drain_now(); // whoever was woken runs in this turn of Asio
 }
 
 void Session::on_end(std::string reason) {
     ended_ = true;
-    engine_.receive_eof(std::move(reason));
+    engine_->receive_eof(std::move(reason));
     settle();
 }
 
@@ -100,14 +211,14 @@ void Session::on_sent() {
     }
 }
 
-void Session::drop(Channel& channel) {
+void Session::drop(EngineChannel& channel) {
     channel.discard();
-    if (engine_.failure() != 0) {
-        engine_.free_channel(channel);
+    if (engine_->failure() != 0) {
+        engine_->free_channel(channel);
         return;
     }
     Reaper& reaper = reapers_.emplace_back(*this, channel);
-    engine_.start(reaper);
+    engine_->start(reaper);
     settle();
 }
 
@@ -116,16 +227,42 @@ void Session::finish_in_background(std::unique_ptr<Operation> operation) {
     resume();
 }
 
-void Session::reap() noexcept {
-    reapers_.remove_if([](const Reaper& reaper) { return reaper.finished(); });
+void Session::reap_background(bool all) noexcept {
     // What an operation holds may begin another when it goes: not while the list is walked.
     std::list<std::unique_ptr<Operation>> ended;
     for (auto it = background_.begin(); it != background_.end();) {
         const auto operation = it++;
-        if ((*operation)->finished()) {
-            engine_.finish(**operation, true);
+        if (all || (*operation)->finished()) {
+            engine_->finish(**operation, true);
             ended.splice(ended.end(), background_, operation);
         }
+    }
+}
+
+Coro<int> Session::open_channel(EngineChannel*& channel, std::optional<Target> target) {
+    const auto self = shared_from_this();
+    const OpeningGuard opening(*this, std::move(target));
+    begin(*opening);
+    if (!opening->finished()) {
+        co_await opening->done();
+    }
+    channel = opening->take_channel();
+    co_return opening->result();
+}
+
+void Session::reap() {
+    reapers_.remove_if([](const Reaper& reaper) { return reaper.finished(); });
+    reap_background(false);
+    std::vector<EngineChannel*> late;
+    openings_.remove_if([&](Opening& opening) {
+        const bool over = opening.abandoned && opening.finished();
+        if (EngineChannel* channel = over ? opening.take_channel() : nullptr) {
+            late.push_back(channel);
+        }
+        return over;
+    });
+    for (EngineChannel* channel : late) {
+        drop(*channel);
     }
 }
 
@@ -146,14 +283,14 @@ void Session::ask_for_life() {
     if (std::exchange(heard_, false)) {
         unanswered_ = 0;
     } else if (unanswered_ >= keepalive_tries_) {
-        engine_.fail(error_connection_lost, "the device has not answered " +
-                                                std::to_string(unanswered_) +
-                                                " keepalive messages");
+        engine_->fail(error_connection_lost, "the device has not answered " +
+                                                 std::to_string(unanswered_) +
+                                                 " keepalive messages");
         settle();
         return;
     } else {
         ++unanswered_;
-        engine_.send_keepalive();
+        engine_->send_keepalive();
         settle();
     }
     keep_alive(keepalive_interval_, keepalive_tries_);
@@ -167,7 +304,7 @@ Coro<void> Session::close(TimeLimit limit) {
     }
     try {
         co_await timeout(limit, [this]() -> Coro<void> {
-            const int code = co_await perform_alone([this] { return engine_.disconnect(); });
+            const int code = co_await perform_alone([this] { return engine_->disconnect(); });
             if (code == 0) {
                 co_await perform(
                     [this] { return transport_->backlog() == 0 ? 0 : LIBSSH2_ERROR_EAGAIN; },
@@ -182,17 +319,25 @@ Coro<void> Session::close(TimeLimit limit) {
         abort("closing the connection was cut off");
         throw;
     }
+    const auto last = std::exchange(carrier, nullptr);
     abort("the connection was closed");
+    if (last) {
+        co_await last->close(limit);
+    }
 }
 
 void Session::abort(const std::string& reason) noexcept {
     keepalive_timer_.cancel();
-    engine_.fail(error_abandoned, reason);
+    engine_->fail(error_abandoned, reason);
     if (transport_) {
         transport_->close();
     }
     reapers_.clear();
-    reap();
+    reap_background(true);
+    openings_.remove_if([](const Opening& opening) { return opening.abandoned; });
+    if (const auto last = std::exchange(carrier, nullptr)) {
+        last->abort(reason);
+    }
 }
 
 Error Session::error(Phase phase, ErrorKind kind, std::string reason, std::string remedy) const {

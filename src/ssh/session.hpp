@@ -13,6 +13,7 @@
 #include <cstdint>
 #include <list>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
@@ -26,15 +27,20 @@ enum class CutOff : std::uint8_t {
 
 class Session final : public TransportSink, public std::enable_shared_from_this<Session> {
 public:
-    Session(std::string host, std::uint16_t port, const Methods& methods);
+    Session(std::string host, std::uint16_t port, const Methods& methods,
+            Clock::duration compute_budget = Clock::duration::max());
     ~Session();
 
     /// Begins to carry bytes. Once.
     void start(std::shared_ptr<Transport> transport);
 
-    [[nodiscard]] Engine& engine() noexcept { return engine_; }
+    [[nodiscard]] Engine& engine() noexcept { return *engine_; }
 
-    [[nodiscard]] const Engine& engine() const noexcept { return engine_; }
+    [[nodiscard]] const Engine& engine() const noexcept { return *engine_; }
+
+    /// For operations that nobody awaits: begins one, and finishes it, whether it is over or not.
+    void begin(Operation& operation);
+    void finish(Operation& operation, CutOff cut_off) noexcept;
 
     /// Waits until `step`, called again and again, gives a result: a step of the engine, or
     /// something that looks at what has arrived. `step` must live until then.
@@ -50,8 +56,18 @@ public:
     /// The same for steps that may not overlap on one session: in turn.
     template <class Step>
     Coro<int> perform_alone(Step step) {
-        return perform(std::move(step), CutOff::fatal, &engine_);
+        return perform(std::move(step), CutOff::fatal, engine_.get());
     }
+
+    /// Opens a channel: a command's or shell's, or a tunnel to `target`. Given up by its caller, it
+    /// goes on until the device has answered, and the channel is closed then: libssh2 can open one
+    /// at a time, and does not forget it.
+    struct Target {
+        std::string host;
+        std::uint16_t port = 0;
+    };
+
+    Coro<int> open_channel(EngineChannel*& channel, std::optional<Target> target = std::nullopt);
 
     /// More is waiting to be sent than is good: write nothing more for now.
     [[nodiscard]] bool congested() const noexcept;
@@ -60,12 +76,8 @@ public:
     void resume();
 
     /// Ends the channel without waiting: it is freed once the device has agreed.
-    void drop(Channel& channel);
+    void drop(EngineChannel& channel);
 
-    /// Registers an operation that is awaited by other means than `perform`; see Engine::start.
-    void begin(Operation& operation);
-    /// Takes it off; see Engine::finish.
-    void finish(Operation& operation, CutOff cut_off) noexcept;
     /// Takes over a begun operation that nobody waits for any more: it goes on to its end, so that
     /// the session stays of use.
     void finish_in_background(std::unique_ptr<Operation> operation);
@@ -79,7 +91,7 @@ public:
     /// Closes at once; whatever waits fails with `reason`.
     void abort(const std::string& reason) noexcept;
 
-    [[nodiscard]] bool usable() const noexcept { return engine_.failure() == 0 && !ended_; }
+    [[nodiscard]] bool usable() const noexcept { return engine_->failure() == 0 && !ended_; }
 
     /// An error of this host.
     [[nodiscard]] Error error(Phase phase, ErrorKind kind, std::string reason,
@@ -94,6 +106,8 @@ public:
 
     std::string host_key_fingerprint;
     TimeLimit close_timeout = std::nullopt;
+    /// The session that carries this one, if nobody else holds it: it ends with this one.
+    std::shared_ptr<Session> carrier;
 
 private:
     template <class Step>
@@ -127,6 +141,8 @@ private:
         CutOff cut_off_;
     };
 
+    class Opening;
+    class OpeningGuard;
     class Reaper;
 
     void on_input(std::string_view bytes) override;
@@ -134,14 +150,17 @@ private:
     void on_sent() override;
 
     void settle();
-    void reap() noexcept;
+    void compute();
+    void reap();
+    void reap_background(bool all) noexcept;
     void ask_for_life();
 
     EventLoop& loop_;
     std::string host_;
     std::uint16_t port_;
-    Engine engine_;
+    std::shared_ptr<Engine> engine_; // shared with the thread that computes
     std::shared_ptr<Transport> transport_;
+    std::list<Opening> openings_;
     std::list<Reaper> reapers_;
     std::list<std::unique_ptr<Operation>> background_;
     TimerHandle keepalive_timer_;

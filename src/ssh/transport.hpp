@@ -21,7 +21,7 @@ protected:
     ~TransportSink() = default;
 };
 
-/// Carries a session's bytes: a socket, or one day a channel of another session. Driven by
+/// Carries a session's bytes: a socket, or a channel of another session. Driven by
 /// callbacks, not by tasks: a session must go on working while tasks are being cancelled, since
 /// their clean-up may need it.
 class Transport {
@@ -40,7 +40,12 @@ public:
     virtual void close() noexcept = 0;
 };
 
+class ChannelState;
+
 /// Takes over a connected socket.
 std::shared_ptr<Transport> make_tcp_transport(TcpSocket socket);
+
+/// Takes over a tunnel that another session has opened.
+std::shared_ptr<Transport> make_channel_transport(std::unique_ptr<ChannelState> channel);
 
 } // namespace muster::ssh::detail

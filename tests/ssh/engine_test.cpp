@@ -34,20 +34,20 @@ struct LoggedIn {
         REQUIRE(connection.engine.authenticated());
     }
 
-    Channel& open() {
-        Channel* channel = nullptr;
+    EngineChannel& open() {
+        EngineChannel* channel = nullptr;
         REQUIRE(connection.drive([&] { return connection.engine.open_channel(channel); }) == 0);
         return *channel;
     }
 
-    void start(Channel& channel, const std::string& command) {
+    void start(EngineChannel& channel, const std::string& command) {
         REQUIRE(connection.drive([&] {
             return connection.engine.request_start(channel, "exec", command);
         }) == 0);
     }
 
     /// Everything up to the end.
-    std::pair<std::string, std::string> read_all(Channel& channel) {
+    std::pair<std::string, std::string> read_all(EngineChannel& channel) {
         std::string out;
         std::string err;
         while (!channel.eof() || !channel.out.empty() || !channel.err.empty()) {
@@ -160,7 +160,7 @@ TEST_CASE("a command's output, errors and exit status arrive") {
     LoggedIn session;
     for (const int status : {0, 7}) {
         CAPTURE(status);
-        Channel& channel = session.open();
+        EngineChannel& channel = session.open();
         session.start(channel, "echo out; echo err >&2; exit " + std::to_string(status));
         const auto [out, err] = session.read_all(channel);
         CHECK(out == "out\n");
@@ -179,7 +179,7 @@ TEST_CASE("a command that a signal ended has a signal and no status") {
         return;
     }
     LoggedIn session;
-    Channel& channel = session.open();
+    EngineChannel& channel = session.open();
     session.start(channel, "kill -TERM $$");
     session.read_all(channel);
     CHECK(session.connection.drive(
@@ -193,17 +193,17 @@ TEST_CASE("two channels interleave, and output larger than the windows is comple
         return;
     }
     LoggedIn session;
-    Channel& first = session.open();
-    Channel& second = session.open();
+    EngineChannel& first = session.open();
+    EngineChannel& second = session.open();
     constexpr std::size_t size = 3'000'000;
     session.start(first, "head -c 3000000 /dev/zero | tr '\\0' a");
     session.start(second, "head -c 3000000 /dev/zero | tr '\\0' b");
     // The second channel fills its buffer and its window; the first is read to its end meanwhile.
     REQUIRE(session.connection.drive([&] {
-        return second.out.size() >= Channel::buffer_limit ? 0 : LIBSSH2_ERROR_EAGAIN;
+        return second.out.size() >= EngineChannel::buffer_limit ? 0 : LIBSSH2_ERROR_EAGAIN;
     }) == 0);
     const auto [a, no_error] = session.read_all(first);
-    CHECK(second.out.size() <= 2 * Channel::buffer_limit);
+    CHECK(second.out.size() <= 2 * EngineChannel::buffer_limit);
     const auto [b, no_error_either] = session.read_all(second);
     CHECK(a == std::string(size, 'a'));
     CHECK(b == std::string(size, 'b'));
@@ -217,7 +217,7 @@ TEST_CASE("it does not matter how the bytes are cut") {
     }
     LoggedIn session;
     session.connection.chunk = 1;
-    Channel& channel = session.open();
+    EngineChannel& channel = session.open();
     session.start(channel, "seq 1 300; exit 3");
     const auto [out, err] = session.read_all(channel);
     CHECK(out.starts_with("1\n2\n3\n"));
@@ -232,7 +232,7 @@ TEST_CASE("writing reaches the command, and the end of input too") {
         return;
     }
     LoggedIn session;
-    Channel& channel = session.open();
+    EngineChannel& channel = session.open();
     session.start(channel, "wc -c");
     const std::string text(1'000'000, 'x');
     std::string_view rest = text;
@@ -273,11 +273,11 @@ TEST_CASE("a rekey in the middle of output and input does no harm") {
         return;
     }
     LoggedIn session("RekeyLimit 64K");
-    Channel& down = session.open();
+    EngineChannel& down = session.open();
     session.start(down, "head -c 1500000 /dev/zero");
     CHECK(session.read_all(down).first.size() == 1'500'000);
 
-    Channel& up = session.open();
+    EngineChannel& up = session.open();
     session.start(up, "wc -c");
     const std::string text(500'000, 'x');
     std::string_view rest = text;
@@ -306,7 +306,7 @@ TEST_CASE("a session that is dropped at any moment leaves nothing behind") {
         Pumped connection(ours);
         connection.chunk = 16;
         connection.budget = budget;
-        Channel* channel = nullptr;
+        EngineChannel* channel = nullptr;
         int code = connection.drive([&] { return connection.engine.handshake(); });
         if (code == 0) {
             code = connection.drive(
@@ -333,7 +333,7 @@ TEST_CASE("when the server dies, what arrived is kept and the rest is an error")
         return;
     }
     LoggedIn session;
-    Channel& channel = session.open();
+    EngineChannel& channel = session.open();
     session.start(channel, "echo here; sleep 60");
     REQUIRE(session.connection.drive(
                 [&] { return channel.out == "here\n" ? 0 : LIBSSH2_ERROR_EAGAIN; }) == 0);

@@ -169,7 +169,7 @@ TEST_CASE("output and status are whole when the server says goodbye in the same 
     REQUIRE(connection.drive([&] { return engine.handshake(); }) == 0);
     std::vector<std::string> methods;
     REQUIRE(connection.drive([&] { return engine.list_methods("ops", methods); }) == 0);
-    ssh::detail::Channel* channel = nullptr;
+    ssh::detail::EngineChannel* channel = nullptr;
     REQUIRE(connection.drive([&] { return engine.open_channel(channel); }) == 0);
     connection.until_hangup = true; // so that all of it is there at once
     REQUIRE(connection.drive([&] { return engine.request_start(*channel, "exec", "x"); }) == 0);

@@ -1,11 +1,13 @@
 #pragma once
 
 #include <muster/core/coro.hpp>
+#include <muster/ssh/channel.hpp>
 #include <muster/ssh/error.hpp>
+#include <muster/ssh/forward.hpp>
 #include <muster/ssh/options.hpp>
 #include <muster/ssh/sftp.hpp>
+#include <muster/ssh/shell.hpp>
 
-#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -13,9 +15,11 @@
 
 namespace muster::ssh {
 
+class Connection;
+
 namespace detail {
 class Session;
-class ShellState;
+std::shared_ptr<Session> session_of(const Connection& connection);
 } // namespace detail
 
 /// What a command left behind.
@@ -26,40 +30,11 @@ struct Completed {
     std::string exit_signal;        ///< "TERM": the signal that ended it; else empty
 };
 
-/// A shell on a pseudo-terminal. Dropping it ends it; so does the end of its Connection. One task
-/// may read while others write; whole texts are written one after the other.
-class Shell {
-public:
-    explicit Shell(std::shared_ptr<detail::ShellState> state) noexcept;
-    Shell(Shell&&) noexcept;
-    Shell& operator=(Shell&& other) noexcept;
-    ~Shell();
-
-    /// The next bytes from the device, at most `max`, as soon as there are any; empty once it has
-    /// ended. Has no deadline of its own: use wait_for() or timeout(). Cancelling it loses nothing,
-    /// and the shell goes on. Throws ssh::Error when the connection is lost.
-    Coro<std::string> read(std::size_t max = 32768);
-
-    /// Sends all of `text`; waits while the device does not take it. Cut off by cancellation or its
-    /// deadline (ShellOptions::timeout), it closes the connection.
-    Coro<void> write(std::string text);
-
-    /// Ends the shell and waits for the device to agree; the connection stays open. Throws nothing
-    /// but CancelledError: a device that does not answer in time loses the connection.
-    Coro<void> close();
-
-    /// The device has ended the shell and everything was read, or it was closed here, or the
-    /// connection is gone.
-    [[nodiscard]] bool closed() const noexcept;
-
-private:
-    std::shared_ptr<detail::ShellState> state_;
-};
-
 /// An SSH connection that is logged in: made by `connect()`. Dropping it closes the socket at once;
-/// `close()` says goodbye first. Any number of tasks may use it at once. An operation that is cut
-/// off, by cancellation or its deadline, closes the connection, because the protocol is then in the
-/// middle of something; the exceptions are Shell::read() and a cancelled call of Sftp.
+/// `close()` says goodbye first. Any number of tasks may use it at once, each with channels of its
+/// own. An operation of the connection or of a Shell that is cut off, by cancellation or its
+/// deadline, closes the connection, because the device is then in the middle of something. The
+/// exceptions are Shell::read(), open_tcp(), what is done with a Channel, and a cancelled call of Sftp.
 class Connection {
 public:
     explicit Connection(std::shared_ptr<detail::Session> session) noexcept;
@@ -73,6 +48,24 @@ public:
 
     /// Opens a shell on a pseudo-terminal. Throws ssh::Error.
     Coro<Shell> open_shell(ShellOptions options = {});
+
+    /// Starts a command whose input and output are streamed. Throws ssh::Error.
+    Coro<Channel> start(std::string command, ChannelOptions options = {});
+
+    /// Starts a subsystem, such as "netconf". Throws ssh::Error.
+    Coro<Channel> open_subsystem(std::string name, ChannelOptions options = {});
+
+    /// Has the device connect to `host` and `port`, as it sees them (direct-tcpip, ssh -W). Throws
+    /// ssh::Error (ErrorKind::request_refused) with the device's reason. A device opens one channel
+    /// at a time: one that takes long over a target lets the others wait, and goes on with it when
+    /// this is cut off; the connection stays usable.
+    Coro<Channel> open_tcp(std::string host, std::uint16_t port, ChannelOptions options = {});
+
+    /// Listens on this machine and has the device carry each connection on to `host` and `port`
+    /// (ssh -L). What goes wrong with one of them ends that one, and goes to the loop's exception
+    /// handler. Throws ListenError.
+    Coro<LocalForward> forward_local(std::string host, std::uint16_t port,
+                                     ForwardOptions options = {});
 
     /// Begins an SFTP session: any number of them beside commands and shells. Throws ssh::Error; a
     /// device without SFTP is ErrorKind::request_refused, and the connection goes on.
@@ -95,6 +88,8 @@ public:
     [[nodiscard]] const std::string& host_key_fingerprint() const noexcept;
 
 private:
+    friend std::shared_ptr<detail::Session> detail::session_of(const Connection& connection);
+
     std::shared_ptr<detail::Session> session_;
 };
 

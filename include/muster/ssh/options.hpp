@@ -6,6 +6,7 @@
 #include <chrono>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace muster::ssh {
@@ -40,6 +41,8 @@ struct Timeouts {
     TimeLimit close = std::chrono::seconds(3);         ///< an orderly end; after it, the hard one
 };
 
+class Connection;
+
 /// Where and how to connect. Only `host` is needed.
 struct Options {
     std::string host = {};
@@ -55,12 +58,28 @@ struct Options {
     TimeLimit keepalive = std::chrono::seconds(30);
     /// After so many questions in a row without any answer, it counts as lost.
     int keepalive_tries = 3;
+    /// A step of the key exchange that is expected to take longer than this runs on another thread,
+    /// while the loop goes on; so do the later renewals of its keys. Zero: all, to use all
+    /// processors. Clock::duration::max(): none.
+    Clock::duration key_exchange_budget = std::chrono::milliseconds(1);
+    /// The connection that carries this one to its host (ssh -J). It may carry any number, and must
+    /// stay open; the object itself is needed during `connect()` only.
+    Connection* via = nullptr;
+    /// The hosts to go through, in this order, the first of them by `via` if that is set. Their
+    /// connections end with this one.
+    std::vector<Options> proxy_jump = {};
 };
+
+/// An environment variable for a command: its name and its value.
+using EnvVariable = std::pair<std::string, std::string>;
 
 /// For `Connection::run`.
 struct CommandOptions {
     TimeLimit timeout = std::chrono::seconds(60); ///< from the call to the exit status
     std::string input = {};                       ///< what the command reads; then its end of file
+    /// Asked for before the command starts. A server takes those it was set up to take (AcceptEnv);
+    /// one that it refuses is an ssh::Error.
+    std::vector<EnvVariable> env = {};
 };
 
 /// For `Connection::open_shell`.
@@ -69,6 +88,23 @@ struct ShellOptions {
     int width = 511; ///< characters: wide enough that nothing is wrapped
     int height = 24; ///< lines
     /// For opening, writing and closing. Reading waits until the caller's own deadline.
+    TimeLimit timeout = std::chrono::seconds(30);
+    std::vector<EnvVariable> env = {}; ///< as CommandOptions::env
+};
+
+/// For `Connection::start`, `open_subsystem` and `open_tcp`.
+struct ChannelOptions {
+    /// For opening, for each write, and for closing. Reading and waiting have no limit of their
+    /// own.
+    TimeLimit timeout = std::chrono::seconds(30);
+    std::vector<EnvVariable> env = {}; ///< as CommandOptions::env; not for TCP
+};
+
+/// For `Connection::forward_local`.
+struct ForwardOptions {
+    std::string bind_host = "127.0.0.1"; ///< whose addresses it listens on
+    std::uint16_t bind_port = 0;         ///< 0: any free one
+    /// For the device to connect, for each connection.
     TimeLimit timeout = std::chrono::seconds(30);
 };
 
