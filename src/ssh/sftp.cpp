@@ -249,9 +249,8 @@ Coro<void> SftpFile::set_attributes(SftpAttributes attributes) {
 }
 
 Coro<void> SftpFile::sync() {
-    return request_on(state_, "sync", [](SftpEngine& sftp, SftpHandle& handle) {
-        return handle.raw != nullptr ? sftp.sync(handle) : LIBSSH2_ERROR_CHANNEL_CLOSED;
-    });
+    return request_on(state_, "sync",
+                      [](SftpEngine& sftp, SftpHandle& handle) { return sftp.sync(handle); });
 }
 
 Coro<void> SftpFile::close() { return close_file(state_); }

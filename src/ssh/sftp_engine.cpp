@@ -239,7 +239,24 @@ int SftpEngine::call(F function) {
 
 template <class F>
 int SftpEngine::call_on(const SftpHandle& handle, F function) {
-    return call([&] { return handle.raw != nullptr ? function() : LIBSSH2_ERROR_CHANNEL_CLOSED; });
+    return call([&] { return handle.raw != nullptr ? function() : error_handle_closed; });
+}
+
+// A security update of libssh2 (CVE-2025-15661, Debian's 1.10.0-3+deb12u1) takes the number of the
+// request for the status of the answer. The status itself has passed by here.
+template <class F>
+int SftpEngine::call_link(F function) {
+    const int code = call(function);
+    if (!seen_status_ || (code != 0 && !refusal_)) {
+        return code;
+    }
+    refusal_.reset();
+    if (*seen_status_ == LIBSSH2_FX_OK) {
+        return 0;
+    }
+    refusal_ = seen_status_;
+    words_ = seen_words_;
+    return LIBSSH2_ERROR_SFTP_PROTOCOL;
 }
 
 template <class F>
@@ -369,7 +386,7 @@ std::size_t SftpEngine::room(std::size_t wanted) {
 int SftpEngine::write(SftpHandle& handle, std::uint64_t offset, const char* data, std::size_t size,
                       bool more) {
     if (engine_.failure() != 0 || raw_ == nullptr || broken_ || handle.raw == nullptr) {
-        return call_on(handle, [] { return 0; });
+        return call_on(handle, [] { return 0; }); // says which of these it is
     }
     seek(handle, SftpHandle::Mode::writing, offset);
     // While it waits for an answer, libssh2 does not look at what was added.
@@ -462,7 +479,7 @@ int SftpEngine::rename(const std::string& from, const std::string& to) {
 }
 
 int SftpEngine::symlink(const std::string& target, const std::string& path) {
-    return call([&] {
+    return call_link([&] {
         return libssh2_sftp_symlink_ex(raw_, target.c_str(), length_of(target),
                                        const_cast<char*>(path.c_str()), // only read
                                        length_of(path), LIBSSH2_SFTP_SYMLINK);
@@ -471,7 +488,7 @@ int SftpEngine::symlink(const std::string& target, const std::string& path) {
 
 int SftpEngine::resolve(const std::string& path, int kind, std::string& result) {
     static thread_local std::array<char, longest_name> buffer;
-    const int code = call([&] {
+    const int code = call_link([&] {
         return libssh2_sftp_symlink_ex(raw_, path.c_str(), length_of(path), buffer.data(),
                                        length_of({buffer.data(), buffer.size()}), kind);
     });

@@ -18,6 +18,9 @@
 
 namespace muster::ssh::detail {
 
+/// The result of a step on a handle that was closed.
+constexpr int error_handle_closed = LIBSSH2_ERROR_INVAL;
+
 /// A file or folder that is open on the device.
 struct SftpHandle {
     LIBSSH2_SFTP_HANDLE* raw = nullptr; ///< null once it is closed
@@ -96,6 +99,8 @@ private:
     int call(F function);
     template <class F>
     int call_on(const SftpHandle& handle, F function);
+    template <class F>
+    int call_link(F function);
     template <class F>
     int open_handle(std::shared_ptr<SftpHandle>& handle, F function);
     int conclude(int code);

@@ -106,9 +106,11 @@ Error SftpState::explain(const Outcome& outcome, const std::string& task) const 
     case LIBSSH2_ERROR_SFTP_PROTOCOL:
         return error(ErrorKind::protocol,
                      cannot + "the device does not follow the SFTP protocol: " + outcome.words);
+    case error_handle_closed:
+        return error(ErrorKind::closed, cannot + "the file was closed");
     case LIBSSH2_ERROR_CHANNEL_CLOSED:
         return error(ErrorKind::closed,
-                     cannot + (closed ? "the SFTP session or file was closed"
+                     cannot + (closed ? "the SFTP session was closed"
                                       : "the device has ended the SFTP session"));
     case LIBSSH2_ERROR_TIMEOUT:
         return error(ErrorKind::timeout, cannot + "libssh2 has waited for 60 seconds");
