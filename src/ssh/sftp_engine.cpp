@@ -24,8 +24,8 @@ constexpr std::size_t request_overhead = 25 + 256;
 /// With a buffer of this size libssh2 has exactly one request to read under way.
 constexpr std::size_t one_by_one_size = request_size / 4;
 
-/// So much of the device's window is left to requests that do not write.
-constexpr std::size_t request_reserve = 16 * 1024;
+/// So much of the device's window is left to requests that do not write, if it is large.
+constexpr std::size_t request_reserve = 32 * 1024;
 
 /// More is not handed to libssh2 at once.
 constexpr std::size_t largest_share = 256 * 1024;
@@ -316,7 +316,9 @@ void SftpEngine::seek(SftpHandle& handle, SftpHandle::Mode mode, std::uint64_t o
 int SftpEngine::read(SftpHandle& handle, std::uint64_t offset, char* buffer, std::size_t size) {
     for (;;) {
         seek(handle, SftpHandle::Mode::reading, offset);
-        const std::size_t share = std::min(size, handle.one_by_one ? one_by_one_size : read_size);
+        // Many requests under way need room to be sent.
+        const bool narrow = handle.one_by_one || largest_window_ < 2 * request_reserve;
+        const std::size_t share = std::min(size, narrow ? one_by_one_size : read_size);
         const int code =
             call_on(handle, [&] { return libssh2_sftp_read(handle.raw, buffer, share); });
         if (code > 0) {
@@ -348,23 +350,23 @@ std::size_t SftpEngine::window() {
     engine_.watched(*this, [&](LIBSSH2_SESSION* /*session*/) {
         return libssh2_channel_read_ex(channel, SSH_EXTENDED_DATA_STDERR, &byte, 1);
     });
-    return libssh2_channel_window_write_ex(channel, nullptr);
+    const std::size_t open = libssh2_channel_window_write_ex(channel, nullptr);
+    largest_window_ = std::max(largest_window_, open);
+    return open;
+}
+
+// What is left to requests that do not write. OpenSSH says that the window is 0 and opens it a
+// moment later: how large it is shows from what was seen of it.
+std::size_t SftpEngine::reserve() const noexcept {
+    return std::min(largest_window_ / 4, request_reserve);
 }
 
 int SftpEngine::await_room() {
     if (engine_.failure() != 0 || raw_ == nullptr || broken_) {
         return 0;
     }
-    if (window() >= reserve()) {
-        return 0;
-    }
-    return conclude(LIBSSH2_ERROR_EAGAIN);
-}
-
-std::size_t SftpEngine::reserve() const {
-    unsigned long initial = 0;
-    libssh2_channel_window_write_ex(libssh2_sftp_get_channel(raw_), &initial);
-    return std::min<std::size_t>(initial / 4, request_reserve);
+    const std::size_t open = window();
+    return open > 0 && open >= reserve() / 2 ? 0 : conclude(LIBSSH2_ERROR_EAGAIN);
 }
 
 // A request is handed to libssh2 only if it fits into the window and a packet as a whole: when a

@@ -106,7 +106,7 @@ private:
     int conclude(int code);
     void seek(SftpHandle& handle, SftpHandle::Mode mode, std::uint64_t offset);
     [[nodiscard]] std::size_t window();
-    [[nodiscard]] std::size_t reserve() const;
+    [[nodiscard]] std::size_t reserve() const noexcept;
     [[nodiscard]] std::size_t room(std::size_t wanted);
 
     void on_free(std::string_view bytes) noexcept override;
@@ -121,6 +121,7 @@ private:
     std::string words_;
     std::uint64_t progress_ = 0;
     std::size_t max_packet_ = 0;
+    std::size_t largest_window_ = 0;
 
     // While it opens.
     bool opening_ = false;
