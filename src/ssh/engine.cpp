@@ -53,6 +53,7 @@ bool is_fatal(int code) noexcept {
     case LIBSSH2_ERROR_METHOD_NONE:
     case LIBSSH2_ERROR_METHOD_NOT_SUPPORTED:
     case LIBSSH2_ERROR_INVAL:
+    case LIBSSH2_ERROR_SFTP_PROTOCOL:
         return false;
     default:
         return code < 0;
@@ -95,7 +96,7 @@ struct Engine::Callbacks {
             {length, self.granted_, self.granted_ > 0 ? self.framing_.available(unread) : 0});
         if (take == 0) {
             // Never the end of input: libssh2 would forget the packets it has already read.
-            return -EAGAIN;
+            return self.watch_ != nullptr && self.watch_->on_starved() ? -EIO : -EAGAIN;
         }
         std::memcpy(buffer, unread.data(), take);
         self.framing_.consumed(take);
@@ -282,6 +283,9 @@ void Engine::prefer(int kind, const std::vector<std::string_view>& names) {
 }
 
 void Engine::before_free(std::string_view bytes) noexcept {
+    if (watch_ != nullptr) {
+        watch_->on_free(bytes);
+    }
     // libssh2 1.10 and 1.11 do not tell an exit status of 0 from none at all, and never tell a
     // channel's number. Both are in the server's messages, which pass by here.
     if (bytes.size() < 6) {
