@@ -838,6 +838,7 @@ int Engine::close_channel(EngineChannel& channel) {
             return code;
         }
         channel.close_sent_ = true;
+        said_goodbye_ = true;
     }
     // libssh2_channel_close may return before the device's own close has come.
     if (!channel.eof_) {

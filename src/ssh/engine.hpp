@@ -20,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace muster::ssh::detail {
@@ -280,6 +281,9 @@ public:
         return !computing_ && framing_.encrypted() && newkeys_sent_;
     }
 
+    /// Whether the end of a channel was sent since this was last asked.
+    [[nodiscard]] bool take_goodbye() noexcept { return std::exchange(said_goodbye_, false); }
+
     [[nodiscard]] bool authenticated() const noexcept;
     /// The server's host key in wire format, after the handshake.
     [[nodiscard]] std::string host_key() const;
@@ -334,6 +338,7 @@ private:
     PlaintextFraming framing_;
     bool newkeys_forged_ = false;
     bool newkeys_sent_ = false;
+    bool said_goodbye_ = false; // to a channel
     std::string output_;
     std::vector<Operation*> operations_;
     std::list<EngineChannel> channels_;

@@ -250,31 +250,29 @@ private:
 
     // --- passwords and questions ---
 
-    // One way only: a device that asks an AAA server counts each refusal.
+    // One way only, and a refusal ends the login: a device that asks an AAA server counts each.
     Coro<Outcome> try_secret() {
-        if (secret_refused_) {
-            co_return Outcome::refused;
-        }
-        Outcome outcome = Outcome::refused;
         const bool interactive = has(methods_, "keyboard-interactive");
         if (interactive && options_.responder) {
             tried_.emplace_back("keyboard-interactive");
-            outcome = co_await try_interactive(options_.responder);
-        } else if (options_.password.empty()) {
+            co_return co_await try_interactive(options_.responder);
+        }
+        if (options_.password.empty()) {
             if (options_.responder) {
                 tried_.emplace_back("no answers, since the device asks no questions");
             }
-        } else if (has(methods_, "password")) {
-            tried_.emplace_back("password");
-            outcome = co_await try_password();
-        } else if (interactive) {
-            tried_.emplace_back("password (keyboard-interactive)");
-            outcome = co_await try_interactive(PasswordAnswerer(options_.password));
-        } else {
-            tried_.emplace_back("no password, since the device accepts none");
+            co_return Outcome::refused;
         }
-        secret_refused_ = outcome == Outcome::refused;
-        co_return outcome;
+        if (has(methods_, "password")) {
+            tried_.emplace_back("password");
+            co_return co_await try_password();
+        }
+        if (interactive) {
+            tried_.emplace_back("password (keyboard-interactive)");
+            co_return co_await try_interactive(PasswordAnswerer(options_.password));
+        }
+        tried_.emplace_back("no password, since the device accepts none");
+        co_return Outcome::refused;
     }
 
     Coro<Outcome> try_interactive(Responder responder) {
@@ -401,7 +399,6 @@ private:
     std::vector<std::string> methods_;
     std::vector<std::string> tried_;
     bool partial_ = false;
-    bool secret_refused_ = false;
     bool rsa_was_old_ = false;
 };
 
