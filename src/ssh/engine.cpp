@@ -20,8 +20,8 @@ constexpr std::string_view originator = "127.0.0.1"; // of tunnels, which have n
 constexpr int originator_port = 22;
 
 constexpr unsigned char message_ext_info = 7;
-constexpr unsigned char message_userauth_failure = 51;
 constexpr unsigned char message_newkeys = 21;
+constexpr unsigned char message_userauth_failure = 51;
 constexpr unsigned char message_channel_open_confirmation = 91;
 constexpr unsigned char message_channel_request = 98;
 
@@ -53,6 +53,7 @@ bool is_fatal(int code) noexcept {
     case LIBSSH2_ERROR_METHOD_NONE:
     case LIBSSH2_ERROR_METHOD_NOT_SUPPORTED:
     case LIBSSH2_ERROR_INVAL:
+    case LIBSSH2_ERROR_SFTP_PROTOCOL:
         return false;
     default:
         return code < 0;
@@ -95,7 +96,7 @@ struct Engine::Callbacks {
             {length, self.granted_, self.granted_ > 0 ? self.framing_.available(unread) : 0});
         if (take == 0) {
             // Never the end of input: libssh2 would forget the packets it has already read.
-            return -EAGAIN;
+            return self.watch_ != nullptr && self.watch_->on_starved() ? -EIO : -EAGAIN;
         }
         std::memcpy(buffer, unread.data(), take);
         self.framing_.consumed(take);
@@ -282,6 +283,9 @@ void Engine::prefer(int kind, const std::vector<std::string_view>& names) {
 }
 
 void Engine::before_free(std::string_view bytes) noexcept {
+    if (watch_ != nullptr) {
+        watch_->on_free(bytes);
+    }
     // libssh2 1.10 and 1.11 do not tell an exit status of 0 from none at all, and never tell a
     // channel's number. Both are in the server's messages, which pass by here.
     if (bytes.size() < 6) {
@@ -308,8 +312,8 @@ void Engine::before_free(std::string_view bytes) noexcept {
 }
 
 void Engine::notice_before_login(std::string_view bytes) {
-    // Nor does libssh2 tell a login that is not enough from one that is wrong. What has these first
-    // bytes and is no message of the server, a password, say, can not pass for one by accident.
+    // Nor does libssh2 tell a login that is not enough from one that is wrong. Passwords pass by as
+    // well; none looks like such a message, which has zeros in front.
     WireReader message(bytes);
     const unsigned char kind = message.byte();
     if (kind == message_userauth_failure) {
@@ -432,6 +436,11 @@ void Engine::run() {
     running_ = false;
 }
 
+bool Engine::nothing_to_read() {
+    // Before encryption begins, libssh2 is given whole packets only: half of one is nothing.
+    return framing_.available(std::string_view(input_).substr(input_at_)) == 0;
+}
+
 // The other side's offer has come: it decides what the key exchange will cost.
 void Engine::note_offer() {
     if (cost_ != nullptr) {
@@ -543,11 +552,6 @@ void Engine::deliver_found(EngineChannel& channel) {
     }
     empty(channel.found_out_);
     empty(channel.found_err_);
-}
-
-bool Engine::nothing_to_read() {
-    // Before encryption begins, libssh2 is given whole packets only: half of one is nothing.
-    return framing_.available(std::string_view(input_).substr(input_at_)) == 0;
 }
 
 bool Engine::step_all() {
@@ -682,13 +686,13 @@ std::string Engine::last_error() const {
 }
 
 int Engine::handshake() {
+    // libssh2 would read on for ever, in the second case for a message that a server of version 1
+    // does not send.
+    if (received_.is_nonsense() || received_.is_version_1()) {
+        return LIBSSH2_ERROR_PROTO;
+    }
     if (handshake_result_) {
         return *handshake_result_;
-    }
-    if (received_.is_nonsense() || received_.is_version_1()) {
-        // libssh2 would read on for ever, in the second case for a message that a server of version
-        // 1 does not send.
-        return LIBSSH2_ERROR_PROTO;
     }
     if (granted_ == 0 || cost_ == nullptr) {
         return call_handshake();
@@ -834,6 +838,7 @@ int Engine::close_channel(EngineChannel& channel) {
             return code;
         }
         channel.close_sent_ = true;
+        said_goodbye_ = true;
     }
     // libssh2_channel_close may return before the device's own close has come.
     if (!channel.eof_) {

@@ -418,6 +418,10 @@ void with_peers(Test test) {
     run([](Test each) -> Coro<void> {
         const auto device = Peers::device();
         co_await each(device->peer, true);
+        Peer threads = device->peer;
+        threads.name += ", keys exchanged on other threads";
+        threads.options.key_exchange_budget = 0s;
+        co_await each(threads, false);
         if (has_sshd()) {
             const auto sshd = Peers::sshd();
             co_await each(sshd->peer, false);
