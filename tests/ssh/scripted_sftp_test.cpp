@@ -342,7 +342,7 @@ TEST_CASE("sftp: a listing without end, and answers that are nonsense, are error
             } else if (nonsense == Nonsense::too_long) {
                 sftp.send_raw("\xff\xff\xff\xff garbage");
             } else if (nonsense == Nonsense::empty) {
-                sftp.send_raw(std::string(4, '\0'));
+                sftp.send_raw(std::string(16, '\0'));
             } else {
                 sftp.send(250, asked.id + "what is this?");
             }
