@@ -20,6 +20,12 @@ void keep_to_one_cpu() noexcept {
     }
 }
 
+void run_before_others() noexcept {
+    sched_param priority{};
+    priority.sched_priority = 1;
+    ::sched_setscheduler(0, SCHED_FIFO | SCHED_RESET_ON_FORK, &priority);
+}
+
 void go_elsewhere() noexcept {
     cpu_set_t mine;
     CPU_ZERO(&mine);

@@ -1,3 +1,4 @@
+#include "harness/processor.hpp"
 #include "ssh/workloads.hpp"
 
 namespace bench {
@@ -34,6 +35,7 @@ Contender stepping(std::string_view name, bool slow, RunSessions run_sessions) {
                                  .time_steps = true};
                 run_sessions(load);
                 load.sessions = meter.count(slow ? few : sessions);
+                run_before_others();
                 const std::chrono::nanoseconds longest = run_sessions(load);
                 meter.set({.nanoseconds = static_cast<double>(longest.count())});
             }};

@@ -1,4 +1,5 @@
 #include "ssh/channel_state.hpp"
+#include "ssh/files.hpp"
 #include "ssh/identity.hpp"
 #include "ssh/login.hpp"
 #include "ssh/methods.hpp"
@@ -11,10 +12,6 @@
 #include <muster/ssh/connection.hpp>
 #include <muster/ssh/known_hosts.hpp>
 
-#include <pwd.h>
-#include <unistd.h>
-
-#include <array>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -38,18 +35,6 @@ std::string seconds(TimeLimit limit) {
         text.pop_back();
     }
     return text + " s";
-}
-
-std::string current_user() {
-    std::array<char, 4096> buffer{};
-    struct passwd record{};
-
-    struct passwd* found = nullptr;
-    if (::getpwuid_r(::getuid(), &record, buffer.data(), buffer.size(), &found) == 0 &&
-        found != nullptr) {
-        return found->pw_name;
-    }
-    return {};
 }
 
 /// One attempt to connect. It remembers where it is, for the message of a timeout.
@@ -86,7 +71,7 @@ private:
         phase_ = Phase::key_exchange;
         co_await within(options_.timeouts.handshake, [this] { return handshake(); });
         phase_ = Phase::host_key;
-        check_host_key(*session_, options_);
+        co_await check_host_key(*session_, options_);
 
         phase_ = Phase::authentication;
         co_await within(options_.timeouts.authenticate,
@@ -188,9 +173,9 @@ private:
         Methods methods =
             options_.algorithms == Algorithms::legacy ? legacy_methods() : default_methods();
         if (options_.host_key_policy != HostKeyPolicy::insecure_ignore) {
-            const auto known = KnownHosts::cached(
-                options_.known_hosts.empty() ? default_known_hosts_files() : options_.known_hosts);
-            prefer_key_types(methods.host_key, known->key_types(options_.host, options_.port));
+            const TrustedBy trusted(options_);
+            const auto known = KnownHosts::cached(trusted.files);
+            prefer_key_types(methods.host_key, known->key_types(trusted.host, trusted.port));
         }
         return methods;
     }

@@ -23,6 +23,15 @@ const unsigned char* bytes_of(std::string_view text) {
     return reinterpret_cast<const unsigned char*>(text.data());
 }
 
+std::string digest(std::string_view bytes, const EVP_MD* kind) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> result{};
+    unsigned length = 0;
+    if (EVP_Digest(bytes.data(), bytes.size(), result.data(), &length, kind, nullptr) != 1) {
+        throw std::runtime_error("OpenSSL cannot compute a digest");
+    }
+    return {reinterpret_cast<const char*>(result.data()), length};
+}
+
 } // namespace
 
 std::string base64_encode(std::string_view bytes) {
@@ -71,15 +80,9 @@ std::optional<std::string> base64_decode(std::string_view text) {
     return bytes;
 }
 
-std::string sha256(std::string_view bytes) {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned length = 0;
-    if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) !=
-        1) {
-        throw std::runtime_error("OpenSSL cannot compute SHA-256");
-    }
-    return {reinterpret_cast<const char*>(digest.data()), length};
-}
+std::string sha1(std::string_view bytes) { return digest(bytes, EVP_sha1()); }
+
+std::string sha256(std::string_view bytes) { return digest(bytes, EVP_sha256()); }
 
 std::string hmac_sha1(std::string_view key, std::string_view bytes) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};

@@ -53,6 +53,7 @@ bool is_fatal(int code) noexcept {
     case LIBSSH2_ERROR_METHOD_NONE:
     case LIBSSH2_ERROR_METHOD_NOT_SUPPORTED:
     case LIBSSH2_ERROR_INVAL:
+    case LIBSSH2_ERROR_SFTP_PROTOCOL:
         return false;
     default:
         return code < 0;
@@ -95,7 +96,7 @@ struct Engine::Callbacks {
             {length, self.granted_, self.granted_ > 0 ? self.framing_.available(unread) : 0});
         if (take == 0) {
             // Never the end of input: libssh2 would forget the packets it has already read.
-            return -EAGAIN;
+            return self.watch_ != nullptr && self.watch_->on_starved() ? -EIO : -EAGAIN;
         }
         std::memcpy(buffer, unread.data(), take);
         self.framing_.consumed(take);
@@ -282,6 +283,9 @@ void Engine::prefer(int kind, const std::vector<std::string_view>& names) {
 }
 
 void Engine::before_free(std::string_view bytes) noexcept {
+    if (watch_ != nullptr) {
+        watch_->on_free(bytes);
+    }
     // libssh2 1.10 and 1.11 do not tell an exit status of 0 from none at all, and never tell a
     // channel's number. Both are in the server's messages, which pass by here.
     if (bytes.size() < 6) {
@@ -308,8 +312,8 @@ void Engine::before_free(std::string_view bytes) noexcept {
 }
 
 void Engine::notice_before_login(std::string_view bytes) {
-    // Nor does libssh2 tell a login that is not enough from one that is wrong. What has these first
-    // bytes and is no message of the server, a password, say, can not pass for one by accident.
+    // Nor does libssh2 tell a login that is not enough from one that is wrong. Passwords pass by as
+    // well; none looks like such a message, which has zeros in front.
     WireReader message(bytes);
     const unsigned char kind = message.byte();
     if (kind == message_userauth_failure) {
@@ -451,8 +455,9 @@ void Engine::note_offer() {
 // When keys are renewed, and thus slow steps come again, shows only inside of libssh2. So all input
 // of a session that had a slow key exchange is looked at elsewhere, as soon as there is a channel
 // to read from.
-bool Engine::must_compute() const noexcept {
-    return slow_ && (handshaking_ ? !framing_.encrypted() : !channels_.empty());
+bool Engine::must_compute() {
+    return slow_ &&
+           (handshaking_ ? !framing_.encrypted() && !nothing_to_read() : !channels_.empty());
 }
 
 void Engine::begin_compute() {

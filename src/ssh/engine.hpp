@@ -43,6 +43,9 @@ public:
     /// The result is there. Must not call the engine.
     virtual void wake() noexcept = 0;
 
+    /// It has been stepped: what it stands for is under way.
+    [[nodiscard]] bool begun() const noexcept { return begun_; }
+
     [[nodiscard]] bool finished() const noexcept { return finished_; }
 
     [[nodiscard]] int result() const noexcept { return result_; }
@@ -131,6 +134,20 @@ using Answerer = std::function<std::optional<std::vector<Secret>>(const Challeng
 struct Refusal {
     std::vector<std::string> methods; ///< what may be tried next
     bool partial = false;             ///< it was right, but is not enough
+};
+
+/// Looks on while a call of libssh2 runs (Engine::watched).
+class CallWatch {
+public:
+    /// libssh2 frees these bytes, which it will not look at again: a message of the server, whole.
+    virtual void on_free(std::string_view bytes) noexcept = 0;
+
+    /// The call asks for input, and there is none. True: answer with an error, so that a call ends
+    /// that would ask for ever.
+    virtual bool on_starved() noexcept = 0;
+
+protected:
+    ~CallWatch() = default;
 };
 
 /// libssh2 behind byte queues. Sending always succeeds, into a queue, so no packet is ever partial
@@ -244,6 +261,16 @@ public:
     /// Asks the server for any answer at all. At most every two seconds, as libssh2 has it.
     void send_keepalive() noexcept;
 
+    /// A step of a part of libssh2 that has a file of its own: `call(LIBSSH2_SESSION*)`, while
+    /// `watch` looks on.
+    template <class F>
+    auto watched(CallWatch& watch, F call) {
+        watch_ = &watch;
+        auto result = call(session_);
+        watch_ = nullptr;
+        return result;
+    }
+
     /// Frees the channel and all it holds. Closed channels cost nothing; an open one is closed.
     void free_channel(EngineChannel& channel) noexcept;
 
@@ -291,7 +318,7 @@ private:
     [[nodiscard]] bool nothing_to_read();
     bool step_all();
     [[nodiscard]] bool must_wait(const Operation& operation) const noexcept;
-    [[nodiscard]] bool must_compute() const noexcept;
+    [[nodiscard]] bool must_compute();
     void note_offer();
     int call_handshake() noexcept;
     bool drain(EngineChannel& channel);
@@ -320,6 +347,7 @@ private:
     PasswordChange* password_change_ = nullptr;
     std::optional<Refusal> refusal_;
     std::vector<std::string> server_signature_algorithms_;
+    CallWatch* watch_ = nullptr;
     std::string disconnect_;
     std::string eof_reason_;
     std::string failure_reason_;

@@ -56,10 +56,7 @@ std::optional<std::string> agent_path(const Options& options) {
 }
 
 Identity read_identity(const KeySource& source, bool has_agent) {
-    std::string path = source.path;
-    if (path.starts_with("~/")) {
-        path = home_directory() + path.substr(1);
-    }
+    const std::string path = expand_home(source.path);
     const std::string name = source.text.empty() ? path : "in memory";
     try {
         PrivateKey key = source.text.empty() ? PrivateKey::load(path, source.passphrase)

@@ -143,7 +143,7 @@ private:
             identities_.push_back({name + " of the SSH agent", key.public_key, {}});
         }
         if (!agent_problem_.empty()) {
-            tried_.emplace_back("no key of the SSH agent");
+            tried_.push_back("no key of the SSH agent, since " + agent_problem_);
         } else if (identities_.empty()) {
             tried_.emplace_back("no key of the SSH agent, which shows none (is it locked?)");
         } else if (left > 0) {
@@ -180,7 +180,7 @@ private:
             };
             if (std::none_of(agent_keys_->begin(), agent_keys_->end(), same)) {
                 co_return agent_problem_.empty() ? "which the SSH agent does not have"
-                                                 : "which the SSH agent was to sign for";
+                                                 : "since " + agent_problem_;
             }
         }
         co_return std::string();
@@ -240,8 +240,7 @@ private:
             }
             co_return;
         } catch (const AgentError& error) {
-            problem = error.what();
-            agent_problem_ = problem;
+            problem = agent_problem_ = error.what();
         } catch (const Error& error) {
             problem = error.reason();
         }
@@ -251,31 +250,29 @@ private:
 
     // --- passwords and questions ---
 
-    // One way only: a device that asks an AAA server counts each refusal.
+    // One way only, and a refusal ends the login: a device that asks an AAA server counts each.
     Coro<Outcome> try_secret() {
-        if (secret_refused_) {
-            co_return Outcome::refused;
-        }
-        Outcome outcome = Outcome::refused;
         const bool interactive = has(methods_, "keyboard-interactive");
         if (interactive && options_.responder) {
             tried_.emplace_back("keyboard-interactive");
-            outcome = co_await try_interactive(options_.responder);
-        } else if (options_.password.empty()) {
+            co_return co_await try_interactive(options_.responder);
+        }
+        if (options_.password.empty()) {
             if (options_.responder) {
                 tried_.emplace_back("no answers, since the device asks no questions");
             }
-        } else if (has(methods_, "password")) {
-            tried_.emplace_back("password");
-            outcome = co_await try_password();
-        } else if (interactive) {
-            tried_.emplace_back("password (keyboard-interactive)");
-            outcome = co_await try_interactive(PasswordAnswerer(options_.password));
-        } else {
-            tried_.emplace_back("no password, since the device accepts none");
+            co_return Outcome::refused;
         }
-        secret_refused_ = outcome == Outcome::refused;
-        co_return outcome;
+        if (has(methods_, "password")) {
+            tried_.emplace_back("password");
+            co_return co_await try_password();
+        }
+        if (interactive) {
+            tried_.emplace_back("password (keyboard-interactive)");
+            co_return co_await try_interactive(PasswordAnswerer(options_.password));
+        }
+        tried_.emplace_back("no password, since the device accepts none");
+        co_return Outcome::refused;
     }
 
     Coro<Outcome> try_interactive(Responder responder) {
@@ -365,9 +362,6 @@ private:
         std::string reason = "user '" + options_.username + "' was refused; tried: " +
                              (tried_.empty() ? "nothing" : join_names(tried_)) + "; the device " +
                              (partial_ ? "still asks for: " : "accepts: ") + join_names(methods_);
-        if (!agent_problem_.empty()) {
-            reason += "; " + agent_problem_;
-        }
         return session_.error(Phase::authentication, ErrorKind::authentication, std::move(reason),
                               remedy());
     }
@@ -405,7 +399,6 @@ private:
     std::vector<std::string> methods_;
     std::vector<std::string> tried_;
     bool partial_ = false;
-    bool secret_refused_ = false;
     bool rsa_was_old_ = false;
 };
 

