@@ -92,7 +92,8 @@ async def session(process):
 
 async def main():
     await asyncssh.create_server(Device, "127.0.0.1", int(PORT), server_host_keys=[HOST_KEY],
-                                 process_factory=session, line_editor=False)
+                                 process_factory=session, line_editor=False,
+                                 sftp_factory=True)
     print("listening", flush=True)
     await asyncio.Event().wait()
 

@@ -28,6 +28,9 @@ class Tests(Case):
         self.assertEqual((server.folder / "large").stat().st_size, 2_000_000, self.said)
         self.assertTrue(back.read_bytes() == data.read_bytes(), self.said)
 
+    def test_files(self):
+        self.move_files(self.serve(PythonServer, "asyncssh"))
+
     def test_each_way_to_log_in(self):
         for way, how in (("publickey", "key"), ("password", "password"),
                          ("keyboard-interactive", "password"), ("keyboard-interactive", "answers")):

@@ -2,16 +2,19 @@
 //
 //   interop_ssh_client HOST PORT USER [OPTION...] -- STEP...
 //
-// Options: --key FILE, --known-hosts FILE, --legacy; --password-env NAME and --answers-env NAME,
-// the variables that hold the password and, line by line, the answers to a server's questions:
-// secrets do not stand in command lines. Steps, all on one connection, each answered with a line of
-// JSON:
+// Options: --key FILE, --known-hosts FILE, --legacy, --jump PORT (through the server of the same
+// user and key there); --password-env NAME and --answers-env NAME, the variables that hold the
+// password and, line by line, the answers to a server's questions: secrets do not stand in command
+// lines. Steps, all on one connection, each answered with a line of JSON:
 //
 //   run COMMAND            {"out", "err", "status", "signal"}
 //   together N COMMAND     N of them at once, "{}" in the command replaced by 0, 1, ...: a list
 //   receive FILE COMMAND   the output goes to FILE, and "out" is empty
 //   feed FILE FILE COMMAND the same, with the first FILE as the command's input
 //   env NAME=VALUE COMMAND like run, in that environment
+//   put LOCAL REMOTE       by SFTP; {"files", "bytes"}
+//   get REMOTE LOCAL       the same the other way
+//   list FOLDER            by SFTP; {"names"}, sorted
 //   shell TEXT UNTIL       {"seen"}: opens a terminal, types TEXT, reads until UNTIL has come
 //   hold                   opens a shell that stays open for the steps to follow
 //   try-shell              {"refused": "..."} or {"refused": null}
@@ -19,9 +22,11 @@
 // An ssh::Error ends it with {"error", "kind", "phase", "reason", "remedy"} and status 1.
 #include <muster/muster.hpp>
 #include <muster/ssh/connection.hpp>
+#include <muster/ssh/sftp.hpp>
 
 #include <nlohmann/json.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -128,6 +133,10 @@ ssh::Options read_options(Words& words) {
             options.password = environment(words.take());
         } else if (word == "--answers-env") {
             options.responder = answer_from(environment(words.take()));
+        } else if (word == "--jump") {
+            ssh::Options jump = options;
+            jump.port = static_cast<std::uint16_t>(std::stoi(words.take()));
+            options.proxy_jump.push_back(std::move(jump));
         } else if (word == "--legacy") {
             options.algorithms = ssh::Algorithms::legacy;
         } else {
@@ -172,6 +181,22 @@ Coro<void> take_step(ssh::Connection& connection, std::vector<ssh::Shell>& held,
             answers.push_back(to_json(completed));
         }
         print(answers);
+    } else if (step == "put" || step == "get") {
+        auto sftp = co_await connection.sftp();
+        const std::string from = words.take();
+        const std::string to = words.take();
+        const auto done = step == "put" ? co_await sftp.put(from, to) : co_await sftp.get(from, to);
+        co_await sftp.close();
+        print({{"files", done.files}, {"bytes", done.bytes}});
+    } else if (step == "list") {
+        auto sftp = co_await connection.sftp();
+        std::vector<std::string> names;
+        for (const ssh::SftpEntry& entry : co_await sftp.list(words.take())) {
+            names.push_back(entry.name);
+        }
+        co_await sftp.close();
+        std::sort(names.begin(), names.end());
+        print({{"names", names}});
     } else if (step == "shell") {
         auto shell = co_await connection.open_shell({.width = 200, .timeout = patience});
         const std::string text = words.take();

@@ -23,6 +23,10 @@ class Tests(Case):
         self.assertEqual(echoed["status"], 0, self.said)
         self.assertTrue(back.read_bytes() == data.read_bytes(), self.said)
 
+    def test_files(self):
+        # dropbear has no SFTP of its own: it starts OpenSSH's.
+        self.move_files(self.serve(Dropbear))
+
     def test_a_password_and_a_signal(self):
         server = self.serve(Dropbear)
         _, who, killed = self.ask(server, ("run", "whoami"), ("run", "kill -TERM $$"),

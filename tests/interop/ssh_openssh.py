@@ -24,6 +24,20 @@ class Default(Case):
         self.assertEqual([each["out"] for each in several], [f"{i}\n" for i in range(8)], self.said)
         self.assertEqual(named["out"], "r1\n", self.said)
 
+    def test_files(self):
+        self.move_files(self.serve(OpenSsh, "Subsystem sftp internal-sftp"))
+
+    def test_through_a_jump_host(self):
+        jump = self.serve(OpenSsh, "LogLevel DEBUG1")
+        server = self.serve(OpenSsh, f"AuthorizedKeysFile {jump.folder / 'authorized_keys'}")
+        server.key = jump.key
+        _, hello, large = self.ask(server, ("run", "echo hello"),
+                                   ("run", "head -c 1000000 /dev/zero | wc -c; echo $SSH_CONNECTION"),
+                                   jump=jump)
+        self.assertEqual(hello["out"], "hello\n", self.said)
+        self.assertTrue(large["out"].startswith("1000000\n127.0.0.1 "), self.said)
+        self.assertIn("direct-tcpip", jump.log(), self.said)
+
     def test_the_end_by_a_signal_is_reported(self):
         server = self.serve(OpenSsh)
         _, killed = self.ask(server, ("run", "kill -TERM $$"))
@@ -51,6 +65,11 @@ class Variants(Case):
         self.assertTrue(back.read_bytes() == data.read_bytes(), self.said)
         self.assertEqual([each["out"] for each in several], ["300000\n"] * 3, self.said)
         self.assertGreater(server.log().count("rekey out after"), 20, self.said)
+
+    def test_keys_are_renewed_while_files_move(self):
+        server = self.serve(OpenSsh, "RekeyLimit 64K\nLogLevel DEBUG1\nSubsystem sftp internal-sftp")
+        self.move_files(server, 1_000_000)
+        self.assertGreater(server.log().count("rekey out after"), 10, self.said)
 
     def test_a_host_key_that_needs_rsa_sha2(self):
         server = self.serve(OpenSsh, "HostKeyAlgorithms rsa-sha2-512,rsa-sha2-256",

@@ -223,7 +223,7 @@ class Case(unittest.TestCase):
         self.addCleanup(server.close)
         return server
 
-    def ask(self, server, *steps, how="key", answers="", status=0, legacy=False):
+    def ask(self, server, *steps, how="key", answers="", status=0, legacy=False, jump=None):
         """What the client prints for the steps: a list, the facts of the connection first."""
         command = [CLIENT, "127.0.0.1", str(server.port), server.user,
                    "--known-hosts", server.known_hosts]
@@ -239,6 +239,11 @@ class Case(unittest.TestCase):
                 environment["INTEROP_SECRET"] = secret
         if legacy:
             command.append("--legacy")
+        if jump is not None:
+            known = Path(server.folder) / "known_both"
+            known.write_text(server.known_hosts.read_text() + jump.known_hosts.read_text())
+            command[command.index(server.known_hosts)] = known
+            command += ["--jump", str(jump.port)]
         command += ["--", *[str(word) for step in steps for word in step]]
         done = subprocess.run(command, env=environment, capture_output=True, text=True,
                               timeout=2 * PATIENCE)
@@ -248,6 +253,18 @@ class Case(unittest.TestCase):
         self.assertNotIn(PASSWORD, done.stdout + done.stderr)
         self.said = said
         return [json.loads(line) for line in done.stdout.splitlines()]
+
+    def move_files(self, server, size=2_000_000):
+        """A file there and back by SFTP."""
+        data = big_file(server.folder, size)
+        there = server.folder / "home" / "there"
+        there.parent.mkdir(exist_ok=True)
+        back = server.folder / "back"
+        _, put, got, listed = self.ask(server, ("put", data, there), ("get", there, back),
+                                       ("list", there.parent))
+        self.assertEqual((put["bytes"], got["bytes"]), (size, size), self.said)
+        self.assertTrue(back.read_bytes() == data.read_bytes(), self.said)
+        self.assertIn("there", listed["names"], self.said)
 
 
 def main():
