@@ -4,7 +4,7 @@
 # Installs what building muster needs, on Debian 12, Debian 13 and Ubuntu 24.04. Does nothing when
 # everything is there, and asks for sudo only when something is missing.
 #
-#   --tests   also what the tests run against: OpenSSH's server, FRRouting and gdb. No system service
+#   --tests   also what the tests run against: OpenSSH, AsyncSSH, FRRouting and gdb. No system service
 #             is started or enabled; the tests start their own, on loopback.
 #   --lint    also clang-format and clang-tidy
 #   --list    only print the packages
@@ -62,7 +62,7 @@ END
     exit 1
     ;;
 esac
-[[ $tests == no ]] || packages+=(openssh-client openssh-server frr iproute2 procps gdb)
+[[ $tests == no ]] || packages+=(openssh-client openssh-server frr iproute2 procps gdb python3-asyncssh)
 [[ $lint == no ]] || packages+=("clang-format-$MUSTER_LLVM" "clang-tidy-$MUSTER_LLVM")
 
 if [[ $list == yes ]]; then

@@ -1,5 +1,6 @@
 #include "ssh/channel_state.hpp"
 #include "ssh/files.hpp"
+#include "ssh/identity.hpp"
 #include "ssh/login.hpp"
 #include "ssh/methods.hpp"
 #include "ssh/session.hpp"
@@ -36,13 +37,6 @@ std::string seconds(TimeLimit limit) {
     return text + " s";
 }
 
-PrivateKey read_key(const KeySource& source) {
-    if (!source.text.empty()) {
-        return PrivateKey::parse(source.text, source.passphrase);
-    }
-    return PrivateKey::load(expand_home(source.path), source.passphrase);
-}
-
 /// One attempt to connect. It remembers where it is, for the message of a timeout.
 class Attempt {
 public:
@@ -63,7 +57,7 @@ public:
 private:
     Coro<void> connect() {
         check_options();
-        std::vector<PrivateKey> keys = co_await read_keys();
+        std::vector<Identity> identities = co_await read_identities();
         const std::shared_ptr<Session> last_hop = co_await connect_hops();
 
         phase_ = Phase::connect;
@@ -81,7 +75,7 @@ private:
 
         phase_ = Phase::authentication;
         co_await within(options_.timeouts.authenticate,
-                        [&] { return log_in(*session_, options_, std::move(keys)); });
+                        [&] { return log_in(*session_, options_, std::move(identities)); });
         session_->engine().forget_offers();
         session_->keep_alive(options_.keepalive, options_.keepalive_tries);
     }
@@ -105,16 +99,17 @@ private:
     }
 
     /// Unlocking an encrypted key takes long by design: not on the loop.
-    Coro<std::vector<PrivateKey>> read_keys() {
-        std::vector<PrivateKey> keys;
+    Coro<std::vector<Identity>> read_identities() {
+        const bool has_agent = agent_path(options_).has_value();
+        std::vector<Identity> identities;
         for (const KeySource& source : options_.keys) {
             if (source.passphrase.empty()) {
-                keys.push_back(read_key(source));
+                identities.push_back(read_identity(source, has_agent));
             } else {
-                keys.push_back(co_await run_in_executor(read_key, source));
+                identities.push_back(co_await run_in_executor(read_identity, source, has_agent));
             }
         }
-        co_return keys;
+        co_return identities;
     }
 
     /// Connects the hosts to go through, each by the one before: the last of them.

@@ -83,6 +83,14 @@ std::string_view to_string(ErrorKind kind) noexcept {
         return "connection lost";
     case ErrorKind::closed:
         return "closed";
+    case ErrorKind::no_such_file:
+        return "no such file";
+    case ErrorKind::permission_denied:
+        return "permission denied";
+    case ErrorKind::file_failed:
+        return "file failed";
+    case ErrorKind::local_file:
+        return "local file";
     }
     return "?";
 }

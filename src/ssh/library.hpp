@@ -50,7 +50,8 @@ private:
 /// Creates a non-blocking session. The owner must outlive it.
 LIBSSH2_SESSION* new_session(SessionOwner& owner);
 
-/// The algorithms that this libssh2 has, of one LIBSSH2_METHOD_... kind.
-std::vector<std::string> supported_algorithms(LIBSSH2_SESSION* session, int kind);
+/// The algorithms that this libssh2 has, of one LIBSSH2_METHOD_... kind. Asked for once per
+/// process.
+const std::vector<std::string_view>& supported_algorithms(int kind);
 
 } // namespace muster::ssh::detail

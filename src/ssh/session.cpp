@@ -196,7 +196,6 @@ void Session::on_input(std::string_view bytes) {
     heard_ = true;
     engine_->receive(bytes);
     settle();
-    loop_.core().drain_now(); // whoever was woken runs in this turn of Asio
 }
 
 void Session::on_end(std::string reason) {
@@ -222,6 +221,23 @@ void Session::drop(EngineChannel& channel) {
     settle();
 }
 
+void Session::finish_in_background(std::unique_ptr<Operation> operation) {
+    background_.push_back(std::move(operation));
+    resume();
+}
+
+void Session::reap_background(bool all) noexcept {
+    // What an operation holds may begin another when it goes: not while the list is walked.
+    std::list<std::unique_ptr<Operation>> ended;
+    for (auto it = background_.begin(); it != background_.end();) {
+        const auto operation = it++;
+        if (all || (*operation)->finished()) {
+            engine_->finish(**operation, true);
+            ended.splice(ended.end(), background_, operation);
+        }
+    }
+}
+
 Coro<int> Session::open_channel(EngineChannel*& channel, std::optional<Target> target) {
     const auto self = shared_from_this();
     const OpeningGuard opening(*this, std::move(target));
@@ -235,6 +251,7 @@ Coro<int> Session::open_channel(EngineChannel*& channel, std::optional<Target> t
 
 void Session::reap() {
     reapers_.remove_if([](const Reaper& reaper) { return reaper.finished(); });
+    reap_background(false);
     std::vector<EngineChannel*> late;
     openings_.remove_if([&](Opening& opening) {
         const bool over = opening.abandoned && opening.finished();
@@ -315,6 +332,7 @@ void Session::abort(const std::string& reason) noexcept {
         transport_->close();
     }
     reapers_.clear();
+    reap_background(true);
     openings_.remove_if([](const Opening& opening) { return opening.abandoned; });
     if (const auto last = std::exchange(carrier, nullptr)) {
         last->abort(reason);

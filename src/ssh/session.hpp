@@ -78,6 +78,10 @@ public:
     /// Ends the channel without waiting: it is freed once the device has agreed.
     void drop(EngineChannel& channel);
 
+    /// Takes over a begun operation that nobody waits for any more: it goes on to its end, so that
+    /// the session stays of use.
+    void finish_in_background(std::unique_ptr<Operation> operation);
+
     /// Asks for signs of life from now on.
     void keep_alive(TimeLimit interval, int tries);
 
@@ -148,6 +152,7 @@ private:
     void settle();
     void compute();
     void reap();
+    void reap_background(bool all) noexcept;
     void ask_for_life();
 
     EventLoop& loop_;
@@ -157,6 +162,7 @@ private:
     std::shared_ptr<Transport> transport_;
     std::list<Opening> openings_;
     std::list<Reaper> reapers_;
+    std::list<std::unique_ptr<Operation>> background_;
     TimerHandle keepalive_timer_;
     TimeLimit keepalive_interval_ = std::nullopt;
     int keepalive_tries_ = 0;

@@ -33,12 +33,19 @@ struct ListeningSshd {
 
     [[nodiscard]] std::string known_hosts() const { return sshd.folder() + "/known_hosts"; }
 
-    [[nodiscard]] muster::ssh::Options options(const std::string& key = "ed25519") {
+    /// Without a key, and without the agent of the user who runs the tests.
+    [[nodiscard]] muster::ssh::Options bare_options() const {
         muster::ssh::Options options;
         options.host = "127.0.0.1";
         options.port = port;
         options.username = sshd.user();
         options.known_hosts = {known_hosts()};
+        options.agent = "";
+        return options;
+    }
+
+    [[nodiscard]] muster::ssh::Options options(const std::string& key = "ed25519") {
+        muster::ssh::Options options = bare_options();
         muster::ssh::KeySource source;
         source.path = sshd.user_key(key);
         options.keys.push_back(source);

@@ -5,6 +5,7 @@
 #include <muster/ssh/error.hpp>
 #include <muster/ssh/forward.hpp>
 #include <muster/ssh/options.hpp>
+#include <muster/ssh/sftp.hpp>
 #include <muster/ssh/shell.hpp>
 
 #include <cstdint>
@@ -33,7 +34,7 @@ struct Completed {
 /// `close()` says goodbye first. Any number of tasks may use it at once, each with channels of its
 /// own. An operation of the connection or of a Shell that is cut off, by cancellation or its
 /// deadline, closes the connection, because the device is then in the middle of something. The
-/// exceptions are Shell::read(), open_tcp(), and what is done with a Channel.
+/// exceptions are Shell::read(), open_tcp(), what is done with a Channel, and a cancelled call of Sftp.
 class Connection {
 public:
     explicit Connection(std::shared_ptr<detail::Session> session) noexcept;
@@ -65,6 +66,10 @@ public:
     /// handler. Throws ListenError.
     Coro<LocalForward> forward_local(std::string host, std::uint16_t port,
                                      ForwardOptions options = {});
+
+    /// Begins an SFTP session: any number of them beside commands and shells. Throws ssh::Error; a
+    /// device without SFTP is ErrorKind::request_refused, and the connection goes on.
+    Coro<Sftp> sftp(SftpOptions options = {});
 
     /// Ends the connection in order, within Timeouts::close. Idempotent. Throws nothing but
     /// CancelledError.

@@ -27,19 +27,23 @@ std::string_view to_string(Phase phase) noexcept;
 
 /// What went wrong, for code that decides by it; the text is for people.
 enum class ErrorKind : std::uint8_t {
-    configuration,    ///< a key or known_hosts file cannot be used; nothing was sent
-    unreachable,      ///< no address, refused, no route
-    timeout,          ///< the phase's time, or the whole operation's, ran out
-    no_common_method, ///< the two sides share no algorithm
-    host_key_unknown, ///< not in known_hosts
-    host_key_changed, ///< known_hosts has another key for this host
-    host_key_revoked, ///< marked @revoked
-    authentication,   ///< every way of logging in that was tried was refused
-    command_failed,   ///< fetch(): the command reported a failure
-    request_refused,  ///< the device refused a channel, a terminal or a command
-    protocol,         ///< the other side does not follow the protocol
-    connection_lost,  ///< the connection ended while it was needed
-    closed,           ///< used after close(), or after an operation was cut off
+    configuration,     ///< a key or known_hosts file cannot be used; nothing was sent
+    unreachable,       ///< no address, refused, no route
+    timeout,           ///< the phase's time, or the whole operation's, ran out
+    no_common_method,  ///< the two sides share no algorithm
+    host_key_unknown,  ///< not in known_hosts
+    host_key_changed,  ///< known_hosts has another key for this host
+    host_key_revoked,  ///< marked @revoked
+    authentication,    ///< every way of logging in that was tried was refused
+    command_failed,    ///< fetch(): the command reported a failure
+    request_refused,   ///< the device refused a channel, a terminal or a command
+    protocol,          ///< the other side does not follow the protocol
+    connection_lost,   ///< the connection ended while it was needed
+    closed,            ///< used after close(), or after an operation was cut off
+    no_such_file,      ///< SFTP: the device has no such file
+    permission_denied, ///< SFTP: the device does not allow it
+    file_failed,       ///< SFTP: the device reports another failure
+    local_file,        ///< SFTP: a file of this machine cannot be read or written
 };
 
 /// "host key changed", as messages print it.
