@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -54,17 +55,27 @@ private:
     void begin_login(std::uint8_t kind) {
         switch (kind % 4) {
         case 1:
-            client_.begin([this] { return client_.engine.login_password("ops", "secret"); });
+            client_.begin(
+                [this] { return client_.engine.login_password("ops", secret_, change_); });
             break;
         case 2:
-            client_.begin([this] { return client_.engine.login_interactive("ops", responder_); });
+            client_.begin([this] { return client_.engine.login_interactive("ops", answerer_); });
             break;
         case 3:
-            client_.begin([this] { return client_.engine.login_key("ops", identity()); });
+            client_.begin([this] { return log_in_with_key(); });
             break;
         default:
             break;
         }
+    }
+
+    int log_in_with_key() {
+        const int code = client_.engine.login_key("ops", identity().public_key(), request_);
+        if (code != signature_wanted) {
+            return code;
+        }
+        request_.signature = identity().sign(request_.algorithm, request_.data);
+        return client_.engine.login_key("ops", identity().public_key(), request_);
     }
 
     void act(std::uint8_t action) {
@@ -142,9 +153,11 @@ private:
     FuzzInput input_;
     PacketServer server_;
     std::vector<std::string> methods_;
-    Responder responder_ = [](const std::string&, const std::string&,
-                              const std::vector<Prompt>& prompts) {
-        return std::vector<std::string>(prompts.size(), "secret");
+    muster::Secret secret_ = "secret";
+    PasswordChange change_{secret_};
+    SignRequest request_;
+    Answerer answerer_ = [this](const Challenge& challenge) {
+        return std::optional(std::vector<muster::Secret>(challenge.prompts.size(), secret_));
     };
     std::array<EngineChannel*, 3> channels_{};
     std::size_t opened_ = 0;
