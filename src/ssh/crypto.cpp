@@ -35,22 +35,11 @@ std::string digest(std::string_view bytes, const EVP_MD* kind) {
 } // namespace
 
 std::string base64_encode(std::string_view bytes) {
-    std::string text;
-    text.reserve((bytes.size() + 2) / 3 * 4);
-    std::uint32_t group = 0;
-    unsigned bits = 0;
-    for (const char c : bytes) {
-        group = (group << 8U) | static_cast<unsigned char>(c);
-        bits += 8;
-        while (bits >= 6) {
-            bits -= 6;
-            text += alphabet[(group >> bits) & 0x3FU];
-        }
-    }
-    if (bits > 0) {
-        text += alphabet[(group << (6 - bits)) & 0x3FU];
-    }
-    text.append((4 - text.size() % 4) % 4, '=');
+    const std::size_t size = (bytes.size() + 2) / 3 * 4;
+    std::string text(size + 1, '\0'); // OpenSSL ends it with a zero byte
+    EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes_of(bytes),
+                    static_cast<int>(bytes.size()));
+    text.resize(size);
     return text;
 }
 
@@ -82,7 +71,11 @@ std::optional<std::string> base64_decode(std::string_view text) {
 
 std::string sha1(std::string_view bytes) { return digest(bytes, EVP_sha1()); }
 
-std::string sha256(std::string_view bytes) { return digest(bytes, EVP_sha256()); }
+std::string sha256(std::string_view bytes) {
+    // EVP_sha256() would be looked up for each digest, which costs more than a short one.
+    static const EVP_MD* const kind = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    return digest(bytes, kind);
+}
 
 std::string hmac_sha1(std::string_view key, std::string_view bytes) {
     std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};

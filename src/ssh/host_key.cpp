@@ -38,14 +38,15 @@ TrustedBy::TrustedBy(const Options& options)
 
 Coro<void> check_host_key(Session& session, const Options& options) {
     const std::string key = session.engine().host_key();
-    session.host_key_fingerprint = fingerprint(key);
     if (options.host_key_policy == HostKeyPolicy::insecure_ignore) {
+        session.host_key_fingerprint = fingerprint(key);
         co_return;
     }
     const TrustedBy trusted(options);
     HostKeyVerdict verdict;
     try {
         verdict = KnownHosts::cached(trusted.files)->check(trusted.host, trusted.port, key);
+        session.host_key_fingerprint = verdict.fingerprint;
         if (verdict.status == HostKeyStatus::unknown &&
             options.host_key_policy == HostKeyPolicy::accept_new) {
             // In the executor, because others may hold the file's lock.

@@ -19,7 +19,12 @@ constexpr std::size_t max_quoted = 60;
 
 template <class Names>
 std::string join(const Names& names, std::string_view separator) {
+    std::size_t size = 0;
+    for (const auto& name : names) {
+        size += separator.size() + name.size();
+    }
     std::string text;
+    text.reserve(size);
     for (const auto& name : names) {
         if (!text.empty()) {
             text += separator;

@@ -212,7 +212,7 @@ private:
 } // namespace
 
 std::shared_ptr<Transport> make_tcp_transport(TcpSocket socket) {
-    return std::make_shared<TcpTransport>(Socket(socket.impl().release()));
+    return std::make_shared<TcpTransport>(socket.impl().release());
 }
 
 } // namespace muster::ssh::detail
