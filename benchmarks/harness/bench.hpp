@@ -64,7 +64,8 @@ enum class Figure : std::uint8_t { nanoseconds, bytes, allocations };
 struct Target {
     Figure figure = Figure::nanoseconds;
     double most = 0;
-    std::string_view of = {}; ///< a contender whose figure is the unit; empty: the figure's own
+    std::string_view of = {};     ///< a contender whose figure is the unit; empty: the figure's own
+    std::string_view beyond = {}; ///< a contender whose figure is subtracted first
 };
 
 struct Contender {

@@ -1,10 +1,10 @@
 #include "harness/bench.hpp"
+#include "harness/processor.hpp"
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
-#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,21 +39,6 @@ bool chosen(const T& item, std::string_view pattern, const std::vector<T>& all) 
     const bool exact =
         std::any_of(all.begin(), all.end(), [=](const T& other) { return other.name == pattern; });
     return exact ? item.name == pattern : item.name.find(pattern) != std::string_view::npos;
-}
-
-void keep_to_one_cpu() {
-    cpu_set_t all;
-    CPU_ZERO(&all);
-    ::sched_getaffinity(0, sizeof all, &all);
-    for (int cpu = CPU_SETSIZE - 1; cpu >= 0; --cpu) {
-        if (CPU_ISSET(cpu, &all)) {
-            cpu_set_t one;
-            CPU_ZERO(&one);
-            CPU_SET(cpu, &one);
-            ::sched_setaffinity(0, sizeof one, &one);
-            return;
-        }
-    }
 }
 
 Sample run_here(const Workload& workload, const Contender& contender, double scale) {
@@ -160,7 +145,14 @@ bool judge(const Workload& workload, const std::map<std::string_view, Result>& r
     bool reached_allocations = true;
     for (const Target& target : workload.targets) {
         const double got = of(results.at(first.name).median, target.figure);
-        if (target.of.empty()) {
+        if (!target.beyond.empty()) {
+            if (results.contains(target.beyond)) {
+                const double more = got - of(results.at(target.beyond).median, target.figure);
+                fmt::print("  {:<8} {:+.4g} {} to {} (at most {:+g})\n",
+                           more <= target.most ? "reached" : "MISSED", more, unit(target.figure),
+                           target.beyond, target.most);
+            }
+        } else if (target.of.empty()) {
             reached_allocations &= target.figure != Figure::allocations || got <= target.most;
             fmt::print("  {:<8} {:.4g} {} (at most {:g})\n",
                        got <= target.most ? "reached" : "MISSED", got, unit(target.figure),

@@ -1,11 +1,13 @@
 #include "net/load_client.hpp"
 
+#include "harness/processor.hpp"
+
+#include <muster/net/descriptor_limit.hpp>
+
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -21,31 +23,6 @@ namespace bench {
 namespace {
 
 constexpr unsigned most_seconds = 120;
-
-void allow_descriptors(std::size_t connections) {
-    rlimit limit{};
-    ::getrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_cur < connections + 64) {
-        limit.rlim_cur = connections + 64;
-        ::setrlimit(RLIMIT_NOFILE, &limit);
-    }
-}
-
-/// Leaves the processor to the server, if there is another one.
-void go_elsewhere() {
-    cpu_set_t mine;
-    CPU_ZERO(&mine);
-    ::sched_getaffinity(0, sizeof mine, &mine);
-    cpu_set_t others;
-    CPU_ZERO(&others);
-    const long all = ::sysconf(_SC_NPROCESSORS_CONF);
-    for (long cpu = 0; cpu < all; ++cpu) {
-        if (!CPU_ISSET(cpu, &mine)) {
-            CPU_SET(cpu, &others);
-        }
-    }
-    ::sched_setaffinity(0, sizeof others, &others);
-}
 
 void check(bool done) {
     if (!done) {
@@ -105,7 +82,7 @@ int connect_to(std::uint16_t port) {
 } // namespace
 
 LoadClient::LoadClient(std::size_t connections) {
-    allow_descriptors(connections);
+    muster::require_descriptors(connections, "echo");
     ::alarm(most_seconds);
     std::array<int, 2> ends{};
     if (::pipe(ends.data()) != 0) {

@@ -4,9 +4,11 @@
 #include "report.hpp"
 
 #include <muster/muster.hpp>
+#include <muster/net/descriptor_limit.hpp>
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <csignal>
 
 namespace config_push {
@@ -56,6 +58,8 @@ private:
 
 Coro<RunResult> run_push(const std::vector<device::Device>& devices, std::string text,
                          std::string source, Options options) {
+    const std::size_t at_once = std::min(options.max_at_once, devices.size());
+    require_descriptors(at_once, fmt::format("{} devices at once (--max-at-once)", at_once));
     ProgressLine line(devices.size(), options.progress);
     fleet::PushOptions push;
     push.session.host_key_policy = options.host_keys;

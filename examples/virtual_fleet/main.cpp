@@ -60,6 +60,8 @@ void declare(CLI::App& app, Arguments& arguments) {
                    "... and password; these devices hold nothing worth protecting");
     app.add_option("--enable-secret", arguments.secret, "Asked for by enable");
     app.add_flag("--privileged", fleet.device.starts_privileged, "Users start in enable mode");
+    app.add_option("--key-exchange", fleet.device.key_exchange,
+                   "The SSH key exchange methods offered, such as diffie-hellman-group16-sha512");
     app.add_option("--host-key", arguments.host_key,
                    "Keep the host key in this file, so that known_hosts stays true");
     app.add_option("--latency", arguments.latency, "Before each answer, such as 100ms or 1.5s");

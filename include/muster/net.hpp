@@ -2,6 +2,7 @@
 /// Everything of the net room: connections, servers, TLS, names, child processes.
 
 #include <muster/net/address.hpp>
+#include <muster/net/descriptor_limit.hpp>
 #include <muster/net/open_connection.hpp>
 #include <muster/net/readiness.hpp>
 #include <muster/net/resolver.hpp>

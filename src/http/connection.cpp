@@ -139,12 +139,12 @@ private:
 } // namespace
 
 std::shared_ptr<Connection> make_connection(TcpSocket socket) {
-    return std::make_shared<PlainConnection>(socket.impl().release());
+    return std::make_shared<PlainConnection>(socket.impl().release_asio());
 }
 
 Coro<Secured> make_tls_connection(TcpSocket socket, TlsPeer peer) {
     const auto connection =
-        std::make_shared<TlsConnection>(socket.impl().release(), std::move(peer));
+        std::make_shared<TlsConnection>(socket.impl().release_asio(), std::move(peer));
     Secured secured;
     secured.trouble = co_await connection->handshake();
     if (!secured.trouble) {

@@ -32,10 +32,10 @@ void check_limit(const OpenOptions& options) {
 }
 
 /// A stream on `socket`, with TLS if that is wanted, before `deadline`.
-Coro<Stream> opened(detail::AnySocket socket, std::string host, OpenOptions options,
+Coro<Stream> opened(detail::Transport socket, std::string host, OpenOptions options,
                     Clock::time_point deadline) {
-    Stream stream(std::make_shared<detail::StreamImpl>(detail::Transport(std::move(socket)),
-                                                       options.limit, std::move(host)));
+    Stream stream(
+        std::make_shared<detail::StreamImpl>(std::move(socket), options.limit, std::move(host)));
     if (options.tls) {
         const TimeLimit rest = options.timeout.limited() ? TimeLimit(deadline - Clock::now())
                                                          : TimeLimit(std::nullopt);
@@ -96,7 +96,8 @@ Coro<Stream> open_unix_connection(std::string path, OpenOptions options) {
         throw ConnectError(ConnectError::Kind::timeout,
                            "cannot connect to the Unix socket '" + path + "': no answer in time");
     }
-    co_return co_await opened(std::move(socket), {}, std::move(options), deadline);
+    co_return co_await opened(detail::Transport(std::move(socket)), {}, std::move(options),
+                              deadline);
 }
 
 } // namespace muster

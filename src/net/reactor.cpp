@@ -141,13 +141,14 @@ int Reactor::collect() noexcept {
     return count;
 }
 
-void Watch::watch(asio::io_context& context, int fd) {
+void Watch::watch(asio::io_context& context, int fd, bool writing) {
     auto& reactor = asio::use_service<Reactor>(context);
     fd_ = fd;
-    events_ = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET;
+    events_ = EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLET | (writing ? EPOLLOUT : 0U);
     place_ = reactor.enter(*this);
     reactor_ = &reactor;
-    if (!reactor_->control(EPOLL_CTL_ADD, *this)) {
+    if (!reactor_->control(EPOLL_CTL_ADD, *this) &&
+        (errno != EEXIST || !reactor_->control(EPOLL_CTL_MOD, *this))) {
         const int error = errno;
         unwatch();
         errno = error;
@@ -172,6 +173,13 @@ void Watch::unwatch() noexcept {
     if (reactor_ != nullptr) {
         set_waiting(false);
         std::exchange(reactor_, nullptr)->leave(place_);
+    }
+}
+
+void Watch::leave_set() noexcept {
+    if (reactor_ != nullptr) {
+        static_cast<void>(reactor_->control(EPOLL_CTL_DEL, *this));
+        unwatch();
     }
 }
 

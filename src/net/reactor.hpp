@@ -67,9 +67,10 @@ protected:
 
     ~Watch() { unwatch(); }
 
-    /// Begins to watch. A first edge comes at once if there is something to read. Throws Error when
+    /// Begins to watch, `writing` too: see watch_writing(). A first edge comes at once if there is
+    /// something to read. Another watch may have left the descriptor in the set. Throws Error when
     /// the system has no room, or the descriptor is a file.
-    void watch(boost::asio::io_context& context, int fd);
+    void watch(boost::asio::io_context& context, int fd, bool writing = false);
 
     /// From now on it is told when there is room to write, too; now, if there is.
     void watch_writing() noexcept;
@@ -77,8 +78,12 @@ protected:
     /// It is told again of what there is.
     void repeat_edges() noexcept;
 
-    /// No edge comes any more; before the descriptor is closed. Idempotent.
+    /// No edge comes any more; before the descriptor is closed, or given to another watch.
+    /// Idempotent.
     void unwatch() noexcept;
+
+    /// The same, for a descriptor that stays open and is none of the set's any more.
+    void leave_set() noexcept;
 
     /// Whether somebody waits for an edge. Edges come only while somebody waits for that of any
     /// watch; meanwhile the io_context has work.

@@ -6,7 +6,6 @@
 
 #include <sys/epoll.h>
 
-#include <array>
 #include <chrono>
 #include <span>
 #include <utility>
@@ -18,19 +17,8 @@ using boost::system::error_code;
 
 namespace {
 
-constexpr std::size_t large_read = 65536;
 constexpr int most_discarded_reads = 16;
 constexpr std::chrono::seconds goodbye_limit{5};
-
-/// Shared by all streams of the thread: what is read never stays in it.
-std::span<char> scratch() {
-    static thread_local std::array<char, large_read> bytes;
-    return bytes;
-}
-
-bool would_wait(const error_code& error) {
-    return error == asio::error::would_block || error == asio::error::try_again;
-}
 
 } // namespace
 

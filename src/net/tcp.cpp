@@ -12,6 +12,11 @@
 #include <boost/asio/ip/address.hpp>
 #include <boost/asio/write.hpp>
 
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <chrono>
 #include <memory>
 #include <utility>
@@ -63,34 +68,34 @@ private:
         addresses_ = co_await getaddrinfo(host_, port_);
         for (std::size_t i = 0; i < addresses_.size(); ++i) {
             const tcp::endpoint endpoint(asio::ip::make_address(addresses_[i].host), port_);
-            tcp::socket socket(get_running_loop().io_context());
             // The last address has all the time that is left.
             const auto tries = static_cast<Clock::rep>(addresses_.size() - i);
             const TimeLimit share = limit_.limited() && tries > 1
                                         ? TimeLimit((deadline - Clock::now()) / tries)
                                         : TimeLimit(std::nullopt);
             current_ = addresses_[i].host;
-            error_code error = detail::open_socket(socket, endpoint.protocol());
-            if (!error) {
-                error = co_await try_one(socket, endpoint, share);
-            }
-            if (!error) {
-                error_code ignored;
-                socket.set_option(tcp::no_delay(true), ignored);
-                co_return TcpSocket(std::make_unique<TcpSocket::Impl>(std::move(socket)));
+            const int family = endpoint.protocol().family();
+            detail::Descriptor descriptor(detail::make_socket(family));
+            error_code error(errno, boost::system::system_category());
+            if (descriptor.valid()) {
+                const int on = 1;
+                ::setsockopt(descriptor.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+                auto socket = std::make_unique<TcpSocket::Impl>(get_running_loop().io_context(),
+                                                                std::move(descriptor), family);
+                error = co_await try_one(*socket, endpoint, share);
+                if (!error) {
+                    co_return TcpSocket(std::move(socket));
+                }
             }
             note(addresses_[i], error);
         }
         throw ConnectError(kind_, "cannot connect: " + tried_);
     }
 
-    Coro<error_code> try_one(tcp::socket& socket, const tcp::endpoint& endpoint, TimeLimit limit) {
+    Coro<error_code> try_one(detail::LoopSocket& socket, detail::AnyEndpoint endpoint,
+                             TimeLimit limit) {
         try {
-            co_return co_await timeout(limit, [&]() -> Coro<error_code> {
-                const auto result =
-                    co_await socket.async_connect(endpoint, asio::as_tuple(use_coro));
-                co_return std::get<0>(result);
-            });
+            co_return co_await timeout(limit, [&] { return socket.connect(endpoint); });
         } catch (const TimeoutError&) {
             co_return error_code(asio::error::timed_out);
         }
@@ -125,10 +130,11 @@ private:
 };
 
 tcp::socket& open_socket(TcpSocket::Impl& impl) {
-    if (impl.get() == nullptr) {
+    tcp::socket* socket = impl.asio();
+    if (socket == nullptr) {
         throw Error("the connection was closed");
     }
-    return *impl.get();
+    return *socket;
 }
 
 [[noreturn]] void fail(const char* what, const error_code& error) {
@@ -164,23 +170,26 @@ Coro<void> TcpSocket::write_all(std::string_view text) {
 }
 
 void TcpSocket::shutdown_write() noexcept {
-    error_code ignored;
-    if (tcp::socket* socket = impl_->get(); socket != nullptr) {
-        socket->shutdown(tcp::socket::shutdown_send, ignored);
+    if (impl_->is_open()) {
+        ::shutdown(impl_->descriptor(), SHUT_WR);
     }
 }
 
 void TcpSocket::close() noexcept { impl_->close(); }
 
-bool TcpSocket::is_open() const noexcept { return impl_ && impl_->get() != nullptr; }
+bool TcpSocket::is_open() const noexcept { return impl_ && impl_->is_open(); }
 
 std::string TcpSocket::peer_address() const {
     if (!is_open()) {
         return {};
     }
-    error_code error;
-    const auto endpoint = impl_->get()->remote_endpoint(error);
-    return error ? std::string() : endpoint.address().to_string();
+    detail::AnyEndpoint peer;
+    auto size = static_cast<socklen_t>(peer.capacity());
+    if (::getpeername(impl_->descriptor(), peer.data(), &size) != 0) {
+        return {};
+    }
+    peer.resize(size);
+    return detail::address_of(peer).host;
 }
 
 Coro<TcpSocket> connect_tcp(std::string host, std::uint16_t port, ConnectOptions options) {

@@ -1,43 +1,65 @@
 #pragma once
-/// TcpSocket from inside, for the rooms that drive the socket with Asio themselves.
+/// TcpSocket from inside, for the rooms that drive the socket themselves.
 
+#include "net/descriptor.hpp"
+#include "net/endpoint.hpp"
 #include "net/loop_resident.hpp"
+#include "net/reactor.hpp"
+#include "net/transport.hpp"
 
+#include <muster/core/coro.hpp>
 #include <muster/net/tcp.hpp>
+#include <muster/sync/detail/wait_list.hpp>
 
+#include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <boost/system/error_code.hpp>
 
 #include <optional>
-#include <utility>
 
 namespace muster {
 
 namespace detail {
 
-/// A TCP socket that may outlive its loop.
-class LoopSocket : private LoopResident {
+/// A TCP socket that may outlive its loop. It waits with the reactor; Asio gets it only when
+/// somebody wants Asio's.
+class LoopSocket : private LoopResident, private Watch {
 public:
-    explicit LoopSocket(boost::asio::ip::tcp::socket connected);
+    /// Takes over a non-blocking socket of this address family.
+    LoopSocket(boost::asio::io_context& context, Descriptor socket, int family);
 
-    /// Null once closed, here or with its loop.
-    [[nodiscard]] boost::asio::ip::tcp::socket* get() noexcept {
-        return socket_ ? &*socket_ : nullptr;
-    }
+    /// Waits until it is connected; what went wrong, if something did.
+    Coro<boost::system::error_code> connect(AnyEndpoint endpoint);
+
+    [[nodiscard]] bool is_open() noexcept { return descriptor() >= 0; }
+
+    /// Negative once closed, here or with its loop.
+    [[nodiscard]] int descriptor() noexcept;
+
+    /// Asio's socket; null once closed.
+    [[nodiscard]] boost::asio::ip::tcp::socket* asio();
 
     /// Idempotent.
     void close() noexcept;
 
-    /// Takes Asio's socket out; only while it is open.
-    [[nodiscard]] boost::asio::ip::tcp::socket release();
+    /// Takes it out, for the reactor's watches; only while it is open.
+    [[nodiscard]] Transport release();
 
-protected:
-    /// The io_context is being destroyed, and the socket was closed.
-    virtual void on_loop_gone() noexcept {}
+    /// Takes Asio's socket out; only while it is open.
+    [[nodiscard]] boost::asio::ip::tcp::socket release_asio();
 
 private:
-    void context_gone() noexcept override;
+    void context_gone() noexcept override { close(); }
 
-    std::optional<boost::asio::ip::tcp::socket> socket_;
+    void on_edge(std::uint32_t /*events*/) override { connecting_.grant_all(); }
+
+    void check_open();
+
+    boost::asio::io_context& context_;
+    int family_;
+    Descriptor descriptor_; // until Asio has it
+    std::optional<boost::asio::ip::tcp::socket> asio_;
+    WaitList connecting_;
 };
 
 } // namespace detail

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 #include <ctime>
@@ -133,6 +134,16 @@ std::size_t Transport::write_some(std::string_view bytes, error_code& error) noe
 ssize_t Transport::send(std::string_view bytes) const noexcept {
     return is_pipe() ? write_to_pipe(native_handle(), bytes)
                      : ::send(native_handle(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
+}
+
+std::span<char> scratch() noexcept {
+    constexpr std::size_t large_read = 65536;
+    static thread_local std::array<char, large_read> bytes;
+    return bytes;
+}
+
+bool would_wait(const error_code& error) noexcept {
+    return error == asio::error::would_block || error == asio::error::try_again;
 }
 
 void Transport::shut_down_writing() noexcept {

@@ -62,4 +62,10 @@ private:
     Kind kind_;
 };
 
+/// Room for a large read, shared by all that read on this thread: nothing stays in it.
+std::span<char> scratch() noexcept;
+
+/// Whether an operation would have had to wait.
+bool would_wait(const boost::system::error_code& error) noexcept;
+
 } // namespace muster::detail

@@ -4,6 +4,7 @@
 #include "virtual_device.hpp"
 
 #include <muster/core/error.hpp>
+#include <muster/net/descriptor_limit.hpp>
 #include <muster/sim/fleet.hpp>
 
 #include <boost/asio/executor_work_guard.hpp>
@@ -11,8 +12,6 @@
 #include <boost/system/system_error.hpp>
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
-
-#include <sys/resource.h>
 
 #include <cerrno>
 #include <fstream>
@@ -25,22 +24,6 @@ namespace muster::sim {
 namespace asio = boost::asio;
 
 namespace {
-
-// Each session takes two; by port, each device listens on some.
-void raise_descriptor_limit(int devices) {
-    const rlim_t needed = static_cast<rlim_t>(devices) * 2 + 256;
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) {
-        return;
-    }
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-    if (limit.rlim_max != RLIM_INFINITY && limit.rlim_max < needed) {
-        throw Error(fmt::format("virtual fleet: {} devices need about {} file descriptors and the "
-                                "limit is {}; raise it with: ulimit -Hn {}",
-                                devices, needed, limit.rlim_max, needed));
-    }
-}
 
 void write_file(const std::filesystem::path& file, const std::string& text) {
     std::ofstream out(file, std::ios::binary | std::ios::trunc);
@@ -69,7 +52,8 @@ public:
             throw ValueError("virtual fleet: the number of devices must be at least 1");
         }
         check_ports();
-        raise_descriptor_limit(options_.devices);
+        require_descriptors(needed_descriptors(),
+                            fmt::format("virtual fleet: {} devices", options_.devices));
         make_devices();
         listen();
         thread_ = std::thread([this] { io_.run(); });
@@ -123,6 +107,14 @@ private:
     [[nodiscard]] HostKey make_key() const {
         return options_.host_key_file.empty() ? HostKey::generate()
                                               : HostKey::load_or_create(options_.host_key_file);
+    }
+
+    /// A session with each device; by port, each listens on some.
+    [[nodiscard]] std::size_t needed_descriptors() const {
+        const int services = 1 + (options_.http ? 1 : 0) + (options_.https ? 1 : 0);
+        const bool by_port = options_.addressing == Addressing::by_port;
+        return static_cast<std::size_t>(options_.devices) *
+               static_cast<std::size_t>(by_port ? 1 + services : 1);
     }
 
     void check_ports() const {

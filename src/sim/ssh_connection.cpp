@@ -1,10 +1,11 @@
 #include "ssh_connection.hpp"
 
-#include <boost/asio/error.hpp>
 #include <boost/asio/post.hpp>
 #include <boost/system/error_code.hpp>
 
-#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <algorithm>
@@ -17,6 +18,7 @@ namespace muster::sim {
 
 namespace asio = boost::asio;
 using asio::ip::tcp;
+using muster::detail::Descriptor;
 using namespace std::chrono_literals;
 
 namespace {
@@ -32,11 +34,12 @@ constexpr auto farewell = 2s;
 
 SshConnection::SshConnection(SshServer& server, VirtualDevice& device, HostKey& key,
                              tcp::socket socket)
-    : server_(server),
-      device_(device),
-      key_(key),
-      socket_(std::move(socket)),
-      timer_(socket_.get_executor()) {}
+    : server_(server), device_(device), key_(key), io_(server.io_), timer_(io_) {
+    socket.native_non_blocking(true);
+    socket_ = Descriptor(socket.release());
+    watch(io_, socket_.get());
+    set_waiting(true);
+}
 
 SshConnection::~SshConnection() { destroy(); }
 
@@ -52,30 +55,32 @@ void SshConnection::start() {
 }
 
 void SshConnection::begin() {
-    boost::system::error_code ignored;
-    socket_.native_non_blocking(true, ignored);
-    socket_.set_option(tcp::no_delay(true), ignored);
+    const int on = 1;
+    ::setsockopt(descriptor(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     const auto& fault = device_.spec.fault;
     // Before the version line there is nothing libssh is needed for; without it no byte more goes
     // out than the fault allows.
     if (fault.garbage_banner) {
         constexpr std::string_view garbage =
             "\x7f\x45\x4c\x46 220 not an SSH server\r\n\x01\x02\r\n";
-        ::send(socket_.native_handle(), garbage.data(), garbage.size(), MSG_NOSIGNAL);
+        ::send(descriptor(), garbage.data(), garbage.size(), MSG_NOSIGNAL);
         fail(Failure::close);
         return;
     }
     if (fault.failure != Failure::none && fault.after == Step::banner) {
-        ::send(socket_.native_handle(), version_line.data(), version_line.size(), MSG_NOSIGNAL);
+        ::send(descriptor(), version_line.data(), version_line.size(), MSG_NOSIGNAL);
         fail(fault.failure);
         return;
     }
-    // libssh closes its descriptor when the peer goes, behind Asio's back; by the time Asio forgets
-    // the number it may be another connection's. So each has its own.
-    const int own = ::fcntl(socket_.native_handle(), F_DUPFD_CLOEXEC, 0);
     session_ = ssh_new();
-    if (own < 0 || session_ == nullptr ||
-        ssh_bind_accept_fd(key_.bind(), session_, own) != SSH_OK) {
+    if (session_ == nullptr || ssh_bind_accept_fd(key_.bind(), session_, socket_.get()) != SSH_OK) {
+        finish();
+        return;
+    }
+    static_cast<void>(socket_.release());
+    const std::string& methods = device_.spec.key_exchange;
+    if (!methods.empty() &&
+        ssh_options_set(session_, SSH_OPTIONS_KEY_EXCHANGE, methods.c_str()) != SSH_OK) {
         finish();
         return;
     }
@@ -182,7 +187,7 @@ void SshConnection::start_channel(Channel& channel) {
         if (turning_) {
             return;
         }
-        asio::post(socket_.get_executor(), [weak] {
+        asio::post(io_, [weak] {
             if (const auto self = weak.lock()) {
                 self->turn();
             }
@@ -242,7 +247,7 @@ void SshConnection::end_channel(Channel& channel) {
 
 void SshConnection::say_goodbye() {
     // Closing at once would reset the connection if the client's last words are on their way.
-    ::shutdown(socket_.native_handle(), SHUT_WR);
+    ::shutdown(descriptor(), SHUT_WR);
     go_silent();
     after(farewell, &SshConnection::finish);
 }
@@ -250,21 +255,18 @@ void SshConnection::say_goodbye() {
 void SshConnection::throw_away() {
     std::array<char, 4096> buffer;
     for (;;) {
-        const auto size = ::recv(socket_.native_handle(), buffer.data(), buffer.size(), 0);
+        const auto size = ::recv(descriptor(), buffer.data(), buffer.size(), 0);
         if (size == 0 || (size < 0 && errno != EAGAIN && errno != EINTR)) {
             finish();
             return;
         }
         if (size < 0 && errno == EAGAIN) {
-            arm();
             return;
         }
     }
 }
 
 void SshConnection::go_silent() {
-    boost::system::error_code ignored;
-    socket_.native_non_blocking(true, ignored);
     timer_.cancel();
     phase_ = Phase::silent;
     arm();
@@ -285,8 +287,8 @@ void SshConnection::fail(Failure failure) {
         return;
     }
     if (failure == Failure::reset) {
-        boost::system::error_code ignored;
-        socket_.set_option(asio::socket_base::linger(true, 0), ignored);
+        const linger at_once{.l_onoff = 1, .l_linger = 0};
+        ::setsockopt(descriptor(), SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
     }
     finish();
 }
@@ -295,7 +297,7 @@ void SshConnection::finish() {
     // Not at once: the terminal which failed may be on the call stack.
     if (phase_ != Phase::dead) {
         phase_ = Phase::dead;
-        asio::post(socket_.get_executor(), [self = shared_from_this()] {
+        asio::post(io_, [self = shared_from_this()] {
             self->server_.forget(*self);
             self->destroy();
         });
@@ -309,34 +311,36 @@ void SshConnection::destroy() {
         ssh_event_remove_session(event_, session_);
         ssh_event_free(std::exchange(event_, nullptr));
     }
-    ssh_free(std::exchange(session_, nullptr));
-    boost::system::error_code ignored;
-    socket_.close(ignored);
+    unwatch();
+    ssh_free(std::exchange(session_, nullptr)); // closes its descriptor
+    socket_.close();
     channels_.clear();
 }
 
+// The peer may have gone, and libssh have closed the descriptor: negative then.
+int SshConnection::descriptor() const {
+    return session_ != nullptr ? static_cast<int>(ssh_get_fd(session_)) : socket_.get();
+}
+
+void SshConnection::on_edge(std::uint32_t /*events*/) { ready(); }
+
+// Has the connection looked after again. An edge tells what has come, not what is left: libssh
+// reads a few KB and writes once each time.
 void SshConnection::arm() {
-    if (!reading_) {
-        reading_ = true;
-        socket_.async_wait(tcp::socket::wait_read,
-                           [self = shared_from_this()](boost::system::error_code error) {
-                               self->reading_ = false;
-                               if (!error) {
-                                   self->ready();
-                               }
-                           });
+    if (looking_ || descriptor() < 0 || phase_ == Phase::waiting || phase_ == Phase::dead) {
+        return;
     }
-    const bool pending = (phase_ == Phase::key_exchange || phase_ == Phase::open) &&
-                         (ssh_get_poll_flags(session_) & SSH_WRITE_PENDING) != 0;
-    if (pending && !writing_) {
-        writing_ = true;
-        socket_.async_wait(tcp::socket::wait_write,
-                           [self = shared_from_this()](boost::system::error_code error) {
-                               self->writing_ = false;
-                               if (!error) {
-                                   self->ready();
-                               }
-                           });
+    pollfd now{.fd = descriptor(), .events = POLLIN, .revents = 0};
+    if (phase_ != Phase::silent && (ssh_get_poll_flags(session_) & SSH_WRITE_PENDING) != 0) {
+        now.events |= POLLOUT;
+        watch_writing();
+    }
+    if (::poll(&now, 1, 0) > 0) {
+        looking_ = true;
+        asio::post(io_, [self = shared_from_this()] {
+            self->looking_ = false;
+            self->ready();
+        });
     }
 }
 

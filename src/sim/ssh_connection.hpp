@@ -1,6 +1,8 @@
 #pragma once
-// One SSH connection: libssh on a non-blocking socket, driven by Asio's readiness.
+// One SSH connection: libssh on a non-blocking socket, driven by the reactor's edges.
 
+#include "net/descriptor.hpp"
+#include "net/reactor.hpp"
 #include "ssh_server.hpp"
 #include "terminal.hpp"
 
@@ -18,8 +20,10 @@
 
 namespace muster::sim {
 
-class SshConnection : public std::enable_shared_from_this<SshConnection> {
+class SshConnection final : public std::enable_shared_from_this<SshConnection>,
+                            private muster::detail::Watch {
 public:
+    /// Throws Error when the system has no room to wait for it.
     SshConnection(SshServer& server, VirtualDevice& device, HostKey& key,
                   boost::asio::ip::tcp::socket socket);
     ~SshConnection();
@@ -70,6 +74,8 @@ private:
     void fail(Failure failure);
     bool fails_after(Step step);
     void finish();
+    void on_edge(std::uint32_t events) override;
+    [[nodiscard]] int descriptor() const;
     void arm();
     void ready();
     void after(std::chrono::milliseconds delay, void (SshConnection::*then)());
@@ -83,7 +89,8 @@ private:
     SshServer& server_;
     VirtualDevice& device_;
     HostKey& key_;
-    boost::asio::ip::tcp::socket socket_;
+    boost::asio::io_context& io_;
+    muster::detail::Descriptor socket_; // libssh's, once there is a session
     boost::asio::steady_timer timer_;
     ssh_session session_ = nullptr;
     ssh_event event_ = nullptr;
@@ -96,8 +103,7 @@ private:
     bool mute_ = false;    // hangs after the login
     bool closing_ = false;
     Failure ending_ = Failure::none; // how to end once everything is sent
-    bool reading_ = false;
-    bool writing_ = false;
+    bool looking_ = false;           // again, soon
     bool turning_ = false;
 };
 

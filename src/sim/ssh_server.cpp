@@ -3,6 +3,7 @@
 #include "ssh_connection.hpp"
 
 #include <algorithm>
+#include <exception>
 #include <utility>
 
 namespace muster::sim {
@@ -12,7 +13,12 @@ using boost::asio::ip::tcp;
 SshServer::~SshServer() { close_all(); }
 
 void SshServer::serve(VirtualDevice& device, HostKey& key, tcp::socket socket) {
-    auto connection = std::make_shared<SshConnection>(*this, device, key, std::move(socket));
+    std::shared_ptr<SshConnection> connection;
+    try {
+        connection = std::make_shared<SshConnection>(*this, device, key, std::move(socket));
+    } catch (const std::exception&) {
+        return; // the system has no room for it: the client finds it closed
+    }
     connections_.insert(connection);
     ++device.sessions;
     peak_ = std::max<std::uint64_t>(peak_, ++open_);

@@ -6,7 +6,13 @@
 namespace muster::ssh::detail {
 
 Coro<void> ChannelState::open() {
-    const int code = co_await session_->open_channel(channel_);
+    const bool right_after_another = engine().take_goodbye();
+    int code = co_await session_->open_channel(channel_);
+    if (code == LIBSSH2_ERROR_CHANNEL_FAILURE && right_after_another) {
+        // The goodbye to the other channel and this request come together, and a device that allows
+        // one channel at a time has not let go of it yet. By now it has.
+        code = co_await session_->open_channel(channel_);
+    }
     check(Phase::channel, code);
 }
 

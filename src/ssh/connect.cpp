@@ -1,5 +1,6 @@
 #include "ssh/channel_state.hpp"
 #include "ssh/files.hpp"
+#include "ssh/identity.hpp"
 #include "ssh/login.hpp"
 #include "ssh/methods.hpp"
 #include "ssh/session.hpp"
@@ -11,10 +12,6 @@
 #include <muster/ssh/connection.hpp>
 #include <muster/ssh/known_hosts.hpp>
 
-#include <pwd.h>
-#include <unistd.h>
-
-#include <array>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -40,29 +37,6 @@ std::string seconds(TimeLimit limit) {
     return text + " s";
 }
 
-std::string current_user() {
-    std::array<char, 4096> buffer{};
-    struct passwd record{};
-
-    struct passwd* found = nullptr;
-    if (::getpwuid_r(::getuid(), &record, buffer.data(), buffer.size(), &found) == 0 &&
-        found != nullptr) {
-        return found->pw_name;
-    }
-    return {};
-}
-
-PrivateKey read_key(const KeySource& source) {
-    if (!source.text.empty()) {
-        return PrivateKey::parse(source.text, source.passphrase);
-    }
-    std::string path = source.path;
-    if (path.starts_with("~/")) {
-        path = home_directory() + path.substr(1);
-    }
-    return PrivateKey::load(path, source.passphrase);
-}
-
 /// One attempt to connect. It remembers where it is, for the message of a timeout.
 class Attempt {
 public:
@@ -83,7 +57,7 @@ public:
 private:
     Coro<void> connect() {
         check_options();
-        std::vector<PrivateKey> keys = co_await read_keys();
+        std::vector<Identity> identities = co_await read_identities();
         const std::shared_ptr<Session> last_hop = co_await connect_hops();
 
         phase_ = Phase::connect;
@@ -97,11 +71,11 @@ private:
         phase_ = Phase::key_exchange;
         co_await within(options_.timeouts.handshake, [this] { return handshake(); });
         phase_ = Phase::host_key;
-        check_host_key(*session_, options_);
+        co_await check_host_key(*session_, options_);
 
         phase_ = Phase::authentication;
         co_await within(options_.timeouts.authenticate,
-                        [&] { return log_in(*session_, options_, std::move(keys)); });
+                        [&] { return log_in(*session_, options_, std::move(identities)); });
         session_->engine().forget_offers();
         session_->keep_alive(options_.keepalive, options_.keepalive_tries);
     }
@@ -125,16 +99,17 @@ private:
     }
 
     /// Unlocking an encrypted key takes long by design: not on the loop.
-    Coro<std::vector<PrivateKey>> read_keys() {
-        std::vector<PrivateKey> keys;
+    Coro<std::vector<Identity>> read_identities() {
+        const bool has_agent = agent_path(options_).has_value();
+        std::vector<Identity> identities;
         for (const KeySource& source : options_.keys) {
             if (source.passphrase.empty()) {
-                keys.push_back(read_key(source));
+                identities.push_back(read_identity(source, has_agent));
             } else {
-                keys.push_back(co_await run_in_executor(read_key, source));
+                identities.push_back(co_await run_in_executor(read_identity, source, has_agent));
             }
         }
-        co_return keys;
+        co_return identities;
     }
 
     /// Connects the hosts to go through, each by the one before: the last of them.
@@ -198,9 +173,9 @@ private:
         Methods methods =
             options_.algorithms == Algorithms::legacy ? legacy_methods() : default_methods();
         if (options_.host_key_policy != HostKeyPolicy::insecure_ignore) {
-            const auto known = KnownHosts::cached(
-                options_.known_hosts.empty() ? default_known_hosts_files() : options_.known_hosts);
-            prefer_key_types(methods.host_key, known->key_types(options_.host, options_.port));
+            const TrustedBy trusted(options_);
+            const auto known = KnownHosts::cached(trusted.files);
+            prefer_key_types(methods.host_key, known->key_types(trusted.host, trusted.port));
         }
         return methods;
     }

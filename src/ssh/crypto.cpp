@@ -23,25 +23,23 @@ const unsigned char* bytes_of(std::string_view text) {
     return reinterpret_cast<const unsigned char*>(text.data());
 }
 
+std::string digest(std::string_view bytes, const EVP_MD* kind) {
+    std::array<unsigned char, EVP_MAX_MD_SIZE> result{};
+    unsigned length = 0;
+    if (EVP_Digest(bytes.data(), bytes.size(), result.data(), &length, kind, nullptr) != 1) {
+        throw std::runtime_error("OpenSSL cannot compute a digest");
+    }
+    return {reinterpret_cast<const char*>(result.data()), length};
+}
+
 } // namespace
 
 std::string base64_encode(std::string_view bytes) {
-    std::string text;
-    text.reserve((bytes.size() + 2) / 3 * 4);
-    std::uint32_t group = 0;
-    unsigned bits = 0;
-    for (const char c : bytes) {
-        group = (group << 8U) | static_cast<unsigned char>(c);
-        bits += 8;
-        while (bits >= 6) {
-            bits -= 6;
-            text += alphabet[(group >> bits) & 0x3FU];
-        }
-    }
-    if (bits > 0) {
-        text += alphabet[(group << (6 - bits)) & 0x3FU];
-    }
-    text.append((4 - text.size() % 4) % 4, '=');
+    const std::size_t size = (bytes.size() + 2) / 3 * 4;
+    std::string text(size + 1, '\0'); // OpenSSL ends it with a zero byte
+    EVP_EncodeBlock(reinterpret_cast<unsigned char*>(text.data()), bytes_of(bytes),
+                    static_cast<int>(bytes.size()));
+    text.resize(size);
     return text;
 }
 
@@ -71,14 +69,12 @@ std::optional<std::string> base64_decode(std::string_view text) {
     return bytes;
 }
 
+std::string sha1(std::string_view bytes) { return digest(bytes, EVP_sha1()); }
+
 std::string sha256(std::string_view bytes) {
-    std::array<unsigned char, EVP_MAX_MD_SIZE> digest{};
-    unsigned length = 0;
-    if (EVP_Digest(bytes.data(), bytes.size(), digest.data(), &length, EVP_sha256(), nullptr) !=
-        1) {
-        throw std::runtime_error("OpenSSL cannot compute SHA-256");
-    }
-    return {reinterpret_cast<const char*>(digest.data()), length};
+    // EVP_sha256() would be looked up for each digest, which costs more than a short one.
+    static const EVP_MD* const kind = EVP_MD_fetch(nullptr, "SHA256", nullptr);
+    return digest(bytes, kind);
 }
 
 std::string hmac_sha1(std::string_view key, std::string_view bytes) {

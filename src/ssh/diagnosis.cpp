@@ -13,8 +13,15 @@ namespace {
 std::string quoted(const std::string& text) { return "'" + text + "'"; }
 
 KexInit as_offer(const Methods& methods) {
-    return {methods.kex,     methods.host_key, methods.ciphers,
-            methods.ciphers, methods.macs,     methods.macs};
+    using Names = std::vector<std::string>;
+    const Names ciphers(methods.ciphers.begin(), methods.ciphers.end());
+    const Names macs(methods.macs.begin(), methods.macs.end());
+    return {Names(methods.kex.begin(), methods.kex.end()),
+            Names(methods.host_key.begin(), methods.host_key.end()),
+            ciphers,
+            ciphers,
+            macs,
+            macs};
 }
 
 /// How far the other side got before it fell silent or went away.
@@ -63,8 +70,8 @@ Error Session::explain(Phase phase, int code) const {
         return error(phase, ErrorKind::closed, engine_->failure_reason());
     }
 
-    const auto& ours = engine_->client_side().message();
-    const auto& theirs = engine_->server_side().message();
+    const auto ours = engine_->client_side().message();
+    const auto theirs = engine_->server_side().message();
     if (phase == Phase::key_exchange && ours && theirs) {
         std::string mismatch = explain_mismatch(*ours, *theirs);
         if (!mismatch.empty()) {
@@ -76,6 +83,21 @@ Error Session::explain(Phase phase, int code) const {
             return error(phase, ErrorKind::no_common_method, std::move(mismatch),
                          std::move(remedy));
         }
+    }
+    if (phase == Phase::key_exchange && engine_->server_side().is_nonsense()) {
+        return error(phase, ErrorKind::protocol, "gave up " + progress_of(*engine_),
+                     "is this the port of its SSH server?");
+    }
+    if (phase == Phase::key_exchange && engine_->server_side().is_version_1()) {
+        return error(phase, ErrorKind::protocol,
+                     "the device speaks version 1 of SSH only: it identifies itself as " +
+                         quoted(engine_->server_side().identification()),
+                     "switch version 2 on there; version 1 can be broken by anyone on the way");
+    }
+    if (phase == Phase::key_exchange && code == LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE) {
+        return error(phase, ErrorKind::protocol,
+                     "the device's proof of its host key does not hold, or its answer is damaged",
+                     "something on the way may be changing what passes");
     }
     std::string reason = engine_->failure() == code ? engine_->failure_reason() : std::string();
     if (reason.empty()) {

@@ -19,6 +19,9 @@ constexpr std::string_view session_channel = "session";
 constexpr std::string_view originator = "127.0.0.1"; // of tunnels, which have none here
 constexpr int originator_port = 22;
 
+constexpr unsigned char message_ext_info = 7;
+constexpr unsigned char message_newkeys = 21;
+constexpr unsigned char message_userauth_failure = 51;
 constexpr unsigned char message_channel_open_confirmation = 91;
 constexpr unsigned char message_channel_request = 98;
 
@@ -76,6 +79,8 @@ struct Engine::Callbacks {
         }
         const std::string_view data(static_cast<const char*>(bytes), length);
         self.sent_.feed(data);
+        // libssh2 sends packet by packet: length, padding, message.
+        self.newkeys_sent_ = self.newkeys_sent_ || (length > 5 && data[5] == message_newkeys);
         self.output_ += data;
         return static_cast<ssize_t>(length);
     }
@@ -117,35 +122,47 @@ struct Engine::Callbacks {
         }
     }
 
+    /// Text for libssh2 to free; null when there is no memory.
+    static char* copy(SessionOwner& owner, std::string_view text) {
+        auto* memory = static_cast<char*>(owner.allocate(text.size() + 1));
+        if (memory != nullptr) {
+            std::memcpy(memory, text.data(), text.size());
+            memory[text.size()] = '\0';
+        }
+        return memory;
+    }
+
     static int sign(LIBSSH2_SESSION* session, unsigned char** signature, size_t* length,
                     const unsigned char* data, size_t data_length, void** abstract) {
-        const std::string_view bytes(reinterpret_cast<const char*>(data), data_length);
-        // The data names the algorithm that libssh2 has chosen (RFC 4252 section 7).
-        WireReader reader(bytes);
-        reader.string(); // session id
-        reader.byte();   // SSH_MSG_USERAUTH_REQUEST
-        reader.string(); // user
-        reader.string(); // service
-        reader.string(); // "publickey"
-        reader.byte();   // true
-        const std::string_view algorithm = reader.string();
-        if (!reader.ok()) {
-            return LIBSSH2_ERROR_PROTO;
-        }
+        auto& request = *static_cast<SignRequest*>(*abstract);
         try {
-            const auto* key = static_cast<const PrivateKey*>(*abstract);
-            auto* owner = static_cast<SessionOwner*>(*libssh2_session_abstract(session));
-            const std::string made = key->sign(algorithm, bytes);
-            void* memory = owner->allocate(made.size());
+            if (request.failed) {
+                return LIBSSH2_ERROR_METHOD_NOT_SUPPORTED;
+            }
+            if (!request.signature) {
+                const std::string_view bytes(reinterpret_cast<const char*>(data), data_length);
+                // The data names the algorithm that libssh2 has chosen (RFC 4252 section 7).
+                WireReader reader(bytes);
+                reader.string(); // session id
+                reader.byte();   // SSH_MSG_USERAUTH_REQUEST
+                reader.string(); // user
+                reader.string(); // service
+                reader.string(); // "publickey"
+                reader.byte();   // true
+                request.algorithm = reader.string();
+                request.data = bytes;
+                return LIBSSH2_ERROR_EAGAIN;
+            }
+            auto& owner = *static_cast<SessionOwner*>(*libssh2_session_abstract(session));
+            char* memory = copy(owner, *request.signature);
             if (memory == nullptr) {
                 return LIBSSH2_ERROR_ALLOC;
             }
-            std::memcpy(memory, made.data(), made.size());
-            *signature = static_cast<unsigned char*>(memory);
-            *length = made.size();
+            *signature = reinterpret_cast<unsigned char*>(memory);
+            *length = request.signature->size();
             return 0;
         } catch (...) {
-            return LIBSSH2_ERROR_METHOD_NOT_SUPPORTED; // no exception may cross libssh2
+            return LIBSSH2_ERROR_ALLOC; // no exception may cross libssh2
         }
     }
 
@@ -153,30 +170,43 @@ struct Engine::Callbacks {
                         int instruction_length, int count,
                         const LIBSSH2_USERAUTH_KBDINT_PROMPT* prompts,
                         LIBSSH2_USERAUTH_KBDINT_RESPONSE* responses, void** abstract) {
+        Engine& self = engine(abstract);
         const auto text = [](const void* begin, std::size_t length) {
             return begin == nullptr ? std::string()
                                     : std::string(static_cast<const char*>(begin), length);
         };
         try {
-            std::vector<Prompt> list;
+            Challenge challenge;
+            challenge.name = text(name, static_cast<std::size_t>(name_length));
+            challenge.instruction = text(instruction, static_cast<std::size_t>(instruction_length));
             for (int i = 0; i < count; ++i) {
-                list.push_back({text(prompts[i].text, prompts[i].length), prompts[i].echo != 0});
+                challenge.prompts.push_back(
+                    {text(prompts[i].text, prompts[i].length), prompts[i].echo != 0});
             }
-            auto answers = (*engine(abstract).responder_)(
-                text(name, static_cast<std::size_t>(name_length)),
-                text(instruction, static_cast<std::size_t>(instruction_length)), list);
-            answers.resize(list.size());
-            for (std::size_t i = 0; i < answers.size(); ++i) {
-                auto* memory = static_cast<char*>(engine(abstract).allocate(answers[i].size() + 1));
-                if (memory == nullptr) {
-                    return;
+            auto answers = (*self.answerer_)(challenge);
+            // libssh2 takes no refusal here: with nothing more to be sent it gives up by itself.
+            self.dead_ = !answers;
+            if (answers) {
+                answers->resize(challenge.prompts.size());
+                for (std::size_t i = 0; i < answers->size(); ++i) {
+                    const std::string& answer = (*answers)[i].reveal();
+                    responses[i].text = copy(self, answer);
+                    responses[i].length = responses[i].text == nullptr ? 0 : length_of(answer);
                 }
-                std::memcpy(memory, answers[i].c_str(), answers[i].size() + 1);
-                responses[i].text = memory;
-                responses[i].length = length_of(answers[i]);
             }
         } catch (...) {
-            // No exception may cross libssh2; the empty answers are refused by the server.
+            self.dead_ = true; // no exception may cross libssh2
+        }
+    }
+
+    static void change_password(LIBSSH2_SESSION* /*session*/, char** password, int* length,
+                                void** abstract) {
+        Engine& self = engine(abstract);
+        PasswordChange& change = *self.password_change_;
+        // Without one, libssh2 reports LIBSSH2_ERROR_PASSWORD_EXPIRED.
+        if (++change.asked == 1 && !change.password.empty()) {
+            *password = copy(self, change.password.reveal());
+            *length = static_cast<int>(change.password.reveal().size());
         }
     }
 
@@ -229,22 +259,19 @@ Engine::~Engine() {
 }
 
 Methods Engine::usable(const Methods& methods) const {
-    const auto keep = [this](int kind, const std::vector<std::string>& names) {
-        const auto supported = supported_algorithms(session_, kind);
-        std::vector<std::string> list;
-        for (const auto& name : names) {
-            if (std::find(supported.begin(), supported.end(), name) != supported.end()) {
-                list.push_back(name);
-            }
-        }
-        return list;
+    const auto keep = [](int kind, std::vector<std::string_view> names) {
+        const auto& supported = supported_algorithms(kind);
+        std::erase_if(names, [&](std::string_view name) {
+            return std::find(supported.begin(), supported.end(), name) == supported.end();
+        });
+        return names;
     };
     return {keep(LIBSSH2_METHOD_KEX, methods.kex), keep(LIBSSH2_METHOD_HOSTKEY, methods.host_key),
             keep(LIBSSH2_METHOD_CRYPT_CS, methods.ciphers),
             keep(LIBSSH2_METHOD_MAC_CS, methods.macs)};
 }
 
-void Engine::prefer(int kind, const std::vector<std::string>& names) {
+void Engine::prefer(int kind, const std::vector<std::string_view>& names) {
     const int code = libssh2_session_method_pref(session_, kind, join_names(names, ",").c_str());
     if (code != 0) {
         Failure failure;
@@ -259,9 +286,14 @@ void Engine::before_free(std::string_view bytes) noexcept {
     if (watch_ != nullptr) {
         watch_->on_free(bytes);
     }
-    // libssh2 1.10 and 1.11 do not tell an exit status of 0 from none at all, and never tell a
-    // channel's number. Both are in the server's messages, which pass by here.
-    if (bytes.size() < 9) {
+    // libssh2 1.10 and 1.11 do not tell an exit status of 0 from none at all, never tell a
+    // channel's number, and report whatever lies in memory as the signal if the message is cut
+    // short. All three are in the server's messages, which pass by here.
+    if (bytes.size() < 6) {
+        return;
+    }
+    if (!authenticated()) {
+        notice_before_login(bytes);
         return;
     }
     WireReader message(bytes);
@@ -269,12 +301,45 @@ void Engine::before_free(std::string_view bytes) noexcept {
     const std::uint32_t channel = message.uint32();
     if (kind == message_channel_open_confirmation) {
         confirmed_channel_ = channel;
-    } else if (kind == message_channel_request && message.string() == "exit-status") {
+    } else if (kind == message_channel_request) {
+        const std::string_view request = message.string();
         message.byte(); // wants no reply
-        const std::uint32_t status = message.uint32();
-        for (EngineChannel& open : channels_) {
-            if (message.ok() && open.id_ == channel) {
-                open.exit_status_ = static_cast<int>(status);
+        const auto open =
+            std::find_if(channels_.begin(), channels_.end(),
+                         [&](const EngineChannel& one) { return one.id_ == channel; });
+        if (open == channels_.end()) {
+            return;
+        }
+        if (request == "exit-status") {
+            const std::uint32_t status = message.uint32();
+            if (message.ok()) {
+                open->exit_status_ = static_cast<int>(status);
+            }
+        } else if (request == "exit-signal") {
+            constexpr std::size_t longest = 64; // what follows is no signal's name
+            open->exit_signal_ = message.string().substr(0, longest);
+        }
+    }
+}
+
+void Engine::notice_before_login(std::string_view bytes) {
+    // Nor does libssh2 tell a login that is not enough from one that is wrong. Passwords pass by as
+    // well; none looks like such a message, which has zeros in front.
+    WireReader message(bytes);
+    const unsigned char kind = message.byte();
+    if (kind == message_userauth_failure) {
+        Refusal refusal;
+        refusal.methods = split_names(message.string());
+        refusal.partial = message.byte() != 0;
+        if (message.ok()) {
+            refusal_ = std::move(refusal);
+        }
+    } else if (kind == message_ext_info) {
+        for (std::uint32_t left = message.uint32(); left > 0 && message.ok(); --left) {
+            const std::string_view name = message.string();
+            const std::string_view value = message.string();
+            if (message.ok() && name == "server-sig-algs") {
+                server_signature_algorithms_ = split_names(value);
             }
         }
     }
@@ -376,23 +441,24 @@ void Engine::run() {
             break; // nobody wants it now
         }
     }
-    if (failure_ == 0 && input_ended_ && unread() == 0) {
+    if (failure_ == 0 && input_ended_ && nothing_to_read()) {
         fail(error_connection_lost, eof_reason_);
     }
     running_ = false;
 }
 
+bool Engine::nothing_to_read() {
+    // Before encryption begins, libssh2 is given whole packets only: half of one is nothing.
+    return framing_.available(std::string_view(input_).substr(input_at_)) == 0;
+}
+
 // The other side's offer has come: it decides what the key exchange will cost.
 void Engine::note_offer() {
-    if (cost_ != nullptr || !received_.message()) {
+    if (cost_ != nullptr) {
         return;
     }
-    const auto& theirs = received_.message()->kex;
-    const auto chosen = std::find_if(kex_.begin(), kex_.end(), [&](const std::string& name) {
-        return std::find(theirs.begin(), theirs.end(), name) != theirs.end();
-    });
-    if (chosen != kex_.end()) {
-        cost_ = &KexCost::of(*chosen);
+    if (const auto chosen = received_.first_shared_kex(kex_); !chosen.empty()) {
+        cost_ = &KexCost::of(chosen);
         slow_ = cost_->estimate() > budget_;
     }
 }
@@ -400,8 +466,9 @@ void Engine::note_offer() {
 // When keys are renewed, and thus slow steps come again, shows only inside of libssh2. So all input
 // of a session that had a slow key exchange is looked at elsewhere, as soon as there is a channel
 // to read from.
-bool Engine::must_compute() const noexcept {
-    return slow_ && (handshaking_ ? !framing_.encrypted() : !channels_.empty());
+bool Engine::must_compute() {
+    return slow_ &&
+           (handshaking_ ? !framing_.encrypted() && !nothing_to_read() : !channels_.empty());
 }
 
 void Engine::begin_compute() {
@@ -518,7 +585,7 @@ bool Engine::step_all() {
             continue;
         }
         if (code < 0) {
-            refusal_ = last_error();
+            last_words_ = last_error();
         }
         if (code < 0 && !disconnect_.empty()) {
             // Where libssh2 waits for an answer, it reports the server's farewell as something
@@ -530,7 +597,7 @@ bool Engine::step_all() {
         operation.finished_ = true;
         operation.wake();
         if (is_fatal(code)) {
-            fail(code, refusal_);
+            fail(code, last_words_);
             return true;
         }
     }
@@ -620,7 +687,7 @@ void Engine::wind_up() noexcept {
 
 std::string Engine::last_error() const {
     if (computing_) {
-        return refusal_;
+        return last_words_;
     }
     char* message = nullptr;
     int length = 0;
@@ -630,6 +697,11 @@ std::string Engine::last_error() const {
 }
 
 int Engine::handshake() {
+    // libssh2 would read on for ever, in the second case for a message that a server of version 1
+    // does not send.
+    if (received_.is_nonsense() || received_.is_version_1()) {
+        return LIBSSH2_ERROR_PROTO;
+    }
     if (handshake_result_) {
         return *handshake_result_;
     }
@@ -660,25 +732,41 @@ int Engine::list_methods(const std::string& user, std::vector<std::string>& meth
     return authenticated() ? 0 : libssh2_session_last_errno(session_);
 }
 
-int Engine::login_password(const std::string& user, const std::string& password) {
-    return libssh2_userauth_password_ex(session_, user.c_str(), length_of(user), password.c_str(),
-                                        length_of(password), nullptr);
+int Engine::login_password(const std::string& user, const Secret& password,
+                           PasswordChange& change) {
+    refusal_.reset();
+    password_change_ = &change;
+    const std::string& text = password.reveal();
+    return libssh2_userauth_password_ex(session_, user.c_str(), length_of(user), text.c_str(),
+                                        length_of(text), &Callbacks::change_password);
 }
 
-int Engine::login_interactive(const std::string& user, Responder& responder) {
-    responder_ = &responder;
+int Engine::login_interactive(const std::string& user, Answerer& answerer) {
+#if LIBSSH2_VERSION_NUM < 0x010b00
+    // Prompts are laid out differently in memory since 1.11.
+    if (libssh2_version(0x010b00) != nullptr) {
+        return LIBSSH2_ERROR_METHOD_NOT_SUPPORTED;
+    }
+#endif
+    refusal_.reset();
+    answerer_ = &answerer;
+    const bool was_dead = dead_;
     const int code = libssh2_userauth_keyboard_interactive_ex(session_, user.c_str(),
                                                               length_of(user), &Callbacks::respond);
+    if (dead_ && !was_dead) {
+        return error_abandoned;
+    }
     // A refusal comes as -1, which means a broken connection elsewhere.
     return code == -1 && !dead_ && disconnect_.empty() ? LIBSSH2_ERROR_AUTHENTICATION_FAILED : code;
 }
 
-int Engine::login_key(const std::string& user, const PrivateKey& key) {
-    const std::string& blob = key.public_key();
-    void* abstract = const_cast<PrivateKey*>(&key); // only ever read, by Callbacks::sign
-    return libssh2_userauth_publickey(session_, user.c_str(),
-                                      reinterpret_cast<const unsigned char*>(blob.data()),
-                                      blob.size(), &Callbacks::sign, &abstract);
+int Engine::login_key(const std::string& user, const std::string& key, SignRequest& request) {
+    refusal_.reset();
+    void* abstract = &request;
+    const int code = libssh2_userauth_publickey(session_, user.c_str(),
+                                                reinterpret_cast<const unsigned char*>(key.data()),
+                                                key.size(), &Callbacks::sign, &abstract);
+    return code == LIBSSH2_ERROR_EAGAIN && request.waiting() ? signature_wanted : code;
 }
 
 int Engine::open_channel(EngineChannel*& channel) {
@@ -761,6 +849,7 @@ int Engine::close_channel(EngineChannel& channel) {
             return code;
         }
         channel.close_sent_ = true;
+        said_goodbye_ = true;
     }
     // libssh2_channel_close may return before the device's own close has come.
     if (!channel.eof_) {
@@ -773,14 +862,6 @@ int Engine::close_channel(EngineChannel& channel) {
         if (const int status = libssh2_channel_get_exit_status(channel.raw_); status != 0) {
             channel.exit_status_ = status;
         }
-    }
-    char* signal = nullptr;
-    std::size_t length = 0;
-    if (libssh2_channel_get_exit_signal(channel.raw_, &signal, &length, nullptr, nullptr, nullptr,
-                                        nullptr) == 0 &&
-        signal != nullptr) {
-        channel.exit_signal_.assign(signal, length);
-        libssh2_free(session_, signal);
     }
     return 0;
 }
@@ -830,11 +911,9 @@ void Engine::forget_offers() noexcept {
 }
 
 bool Engine::signs_rsa_with_sha2() const {
-    if (!sent_.message()) {
-        return false;
-    }
-    const auto& offered = sent_.message()->kex;
-    return std::find(offered.begin(), offered.end(), "ext-info-c") != offered.end();
+    const auto offer = sent_.message();
+    return offer &&
+           std::find(offer->kex.begin(), offer->kex.end(), "ext-info-c") != offer->kex.end();
 }
 
 } // namespace muster::ssh::detail

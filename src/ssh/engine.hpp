@@ -7,7 +7,8 @@
 #include "ssh/plaintext.hpp"
 
 #include <muster/core/clock.hpp>
-#include <muster/ssh/private_key.hpp>
+#include <muster/core/secret.hpp>
+#include <muster/ssh/options.hpp>
 
 #include <sys/types.h>
 
@@ -19,6 +20,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace muster::ssh::detail {
@@ -99,22 +101,40 @@ private:
     bool found_eof_ = false;
 };
 
-/// Which algorithms to offer, best first. Names that this libssh2 does not have are left out.
+/// Which algorithms to offer, best first. Names that this libssh2 does not have are left out. The
+/// names are literals.
 struct Methods {
-    std::vector<std::string> kex;
-    std::vector<std::string> host_key;
-    std::vector<std::string> ciphers;
-    std::vector<std::string> macs;
+    std::vector<std::string_view> kex;
+    std::vector<std::string_view> host_key;
+    std::vector<std::string_view> ciphers;
+    std::vector<std::string_view> macs;
 };
 
-/// Answers the prompts of keyboard-interactive authentication.
-struct Prompt {
-    std::string text;
-    bool echo = false;
+/// A signature that logging in with a key needs. The engine says what is to be signed; whoever
+/// makes the signature gives it, or says that there will be none.
+struct SignRequest {
+    std::string algorithm;
+    std::string data; ///< empty as long as the server has not agreed to the key
+    std::optional<std::string> signature;
+    bool failed = false;
+
+    [[nodiscard]] bool waiting() const noexcept { return !data.empty() && !signature && !failed; }
 };
 
-using Responder = std::function<std::vector<std::string>(
-    const std::string& name, const std::string& instruction, const std::vector<Prompt>& prompts)>;
+/// The new password for a server that insists on one, which is given to it once.
+struct PasswordChange {
+    const Secret& password; ///< empty: none
+    int asked = 0;          ///< how often the server has insisted
+};
+
+/// Answers one round of questions; nothing gives up, and with it the session.
+using Answerer = std::function<std::optional<std::vector<Secret>>(const Challenge& challenge)>;
+
+/// What a server says when it refuses a login (RFC 4252 section 5.1).
+struct Refusal {
+    std::vector<std::string> methods; ///< what may be tried next
+    bool partial = false;             ///< it was right, but is not enough
+};
 
 /// Looks on while a call of libssh2 runs (Engine::watched).
 class CallWatch {
@@ -208,10 +228,15 @@ public:
 
     int handshake();                                                              // (session)
     int list_methods(const std::string& user, std::vector<std::string>& methods); // (session)
-    int login_password(const std::string& user, const std::string& password);     // (session)
-    int login_interactive(const std::string& user, Responder& responder);         // (session)
-    int login_key(const std::string& user, const PrivateKey& key);                // (session)
-    int open_channel(EngineChannel*& channel);                                    // (session)
+    /// Must not be called again once it has returned LIBSSH2_ERROR_PASSWORD_EXPIRED.
+    int login_password(const std::string& user, const Secret& password,
+                       PasswordChange& change);                         // (session)
+    int login_interactive(const std::string& user, Answerer& answerer); // (session)
+    /// `key` is the public half. The result `signature_wanted` stands for another
+    /// LIBSSH2_ERROR_EAGAIN: to be called again when the request has been answered.
+    int login_key(const std::string& user, const std::string& key,
+                  SignRequest& request);       // (session)
+    int open_channel(EngineChannel*& channel); // (session)
     /// A connection from the server to host and port (RFC 4254 section 7.2).
     int open_tunnel(EngineChannel*& channel, const std::string& host, int port); // (session)
     int set_env(EngineChannel& channel, const std::string& name, const std::string& value);
@@ -251,8 +276,13 @@ public:
 
     // Facts.
 
-    /// The key exchange is over.
-    [[nodiscard]] bool encrypted() const noexcept { return !computing_ && framing_.encrypted(); }
+    /// The key exchange is over: for both sides, whatever the server sends.
+    [[nodiscard]] bool encrypted() const noexcept {
+        return !computing_ && framing_.encrypted() && newkeys_sent_;
+    }
+
+    /// Whether the end of a channel was sent since this was last asked.
+    [[nodiscard]] bool take_goodbye() noexcept { return std::exchange(said_goodbye_, false); }
 
     [[nodiscard]] bool authenticated() const noexcept;
     /// The server's host key in wire format, after the handshake.
@@ -262,6 +292,15 @@ public:
     /// Whether this libssh2 can sign with an RSA key as servers since OpenSSH 8.8 want it: it then
     /// asks the server for its signature algorithms.
     [[nodiscard]] bool signs_rsa_with_sha2() const;
+
+    /// What the server said when it refused the latest login; nothing when it did not.
+    [[nodiscard]] const std::optional<Refusal>& refusal() const noexcept { return refusal_; }
+
+    /// The signature algorithms that the server takes from users, where it was asked and said so
+    /// (RFC 8308 section 3.1).
+    [[nodiscard]] const std::vector<std::string>& server_signature_algorithms() const noexcept {
+        return server_signature_algorithms_;
+    }
 
     /// After the login: the offers of both sides are kept for error messages only.
     void forget_offers() noexcept;
@@ -274,10 +313,12 @@ private:
     struct Callbacks; // what libssh2 calls
 
     void before_free(std::string_view bytes) noexcept override;
-    void prefer(int kind, const std::vector<std::string>& names);
+    void notice_before_login(std::string_view bytes);
+    void prefer(int kind, const std::vector<std::string_view>& names);
+    [[nodiscard]] bool nothing_to_read();
     bool step_all();
     [[nodiscard]] bool must_wait(const Operation& operation) const noexcept;
-    [[nodiscard]] bool must_compute() const noexcept;
+    [[nodiscard]] bool must_compute();
     void note_offer();
     int call_handshake() noexcept;
     bool drain(EngineChannel& channel);
@@ -296,16 +337,21 @@ private:
     std::size_t granted_ = 0; // how much of the input libssh2 may have now
     PlaintextFraming framing_;
     bool newkeys_forged_ = false;
+    bool newkeys_sent_ = false;
+    bool said_goodbye_ = false; // to a channel
     std::string output_;
     std::vector<Operation*> operations_;
     std::list<EngineChannel> channels_;
     std::uint32_t confirmed_channel_ = 0;
-    Responder* responder_ = nullptr;
+    Answerer* answerer_ = nullptr;
+    PasswordChange* password_change_ = nullptr;
+    std::optional<Refusal> refusal_;
+    std::vector<std::string> server_signature_algorithms_;
     CallWatch* watch_ = nullptr;
     std::string disconnect_;
     std::string eof_reason_;
     std::string failure_reason_;
-    std::string refusal_; // libssh2's words about the last step that failed
+    std::string last_words_; // libssh2's, about the last step that failed
     int failure_ = 0;
     KexInitReader sent_;
     KexInitReader received_;
@@ -313,7 +359,7 @@ private:
     bool dead_ = false; // the callbacks refuse everything
     bool running_ = false;
 
-    std::vector<std::string> kex_; // what we offer, best first
+    std::vector<std::string_view> kex_; // what we offer, best first
     Clock::duration budget_ = Clock::duration::max();
     KexCost* cost_ = nullptr; // of the method that both sides will choose
     std::optional<int> handshake_result_;
@@ -327,6 +373,9 @@ private:
     std::string late_input_;
     std::vector<EngineChannel*> late_frees_;
 };
+
+/// A step's result: the server waits for a signature.
+constexpr int signature_wanted = 1;
 
 /// Our own result codes, outside of libssh2's.
 constexpr int error_connection_lost = -10'001;

@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstdlib>
 #include <system_error>
@@ -22,10 +23,12 @@ File::~File() {
     }
 }
 
-void fail_file(const std::string& what, const std::string& path, int error) {
+void fail_file(const std::string& what, const std::string& path, int error,
+               const std::string& remedy) {
     Failure failure;
     failure.kind = ErrorKind::configuration;
     failure.reason = what + " " + path + ": " + std::generic_category().message(error);
+    failure.remedy = remedy;
     throw Error(std::move(failure));
 }
 
@@ -50,6 +53,43 @@ std::optional<std::string> read_file(const std::string& path) {
             fail_file("cannot read", path, errno);
         }
     }
+}
+
+void make_folder_of(const std::string& path, const std::string& remedy) {
+    const auto slash = path.rfind('/');
+    if (slash == std::string::npos || slash == 0) {
+        return;
+    }
+    const std::string folder = path.substr(0, slash);
+    if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) {
+        return;
+    }
+    if (errno == ENOENT) {
+        make_folder_of(folder, remedy);
+        if (::mkdir(folder.c_str(), 0700) == 0 || errno == EEXIST) {
+            return;
+        }
+    }
+    fail_file("cannot create", folder, errno, remedy);
+}
+
+std::string expand_home(const std::string& path) {
+    if (!path.starts_with('~')) {
+        return path;
+    }
+    const auto slash = std::min(path.find('/'), path.size());
+    if (slash == 1) {
+        return home_directory() + path.substr(1);
+    }
+    std::array<char, 4096> buffer{};
+    struct passwd record{};
+
+    struct passwd* found = nullptr;
+    const std::string user = path.substr(1, slash - 1);
+    const bool known =
+        ::getpwnam_r(user.c_str(), &record, buffer.data(), buffer.size(), &found) == 0 &&
+        found != nullptr;
+    return known ? found->pw_dir + path.substr(slash) : path;
 }
 
 FileStamp stamp_of(const std::string& path) {
@@ -85,6 +125,18 @@ const std::string& home_directory() {
         return std::string();
     }();
     return home;
+}
+
+std::string current_user() {
+    std::array<char, 4096> buffer{};
+    struct passwd record{};
+
+    struct passwd* found = nullptr;
+    if (::getpwuid_r(::getuid(), &record, buffer.data(), buffer.size(), &found) == 0 &&
+        found != nullptr) {
+        return found->pw_name;
+    }
+    return {};
 }
 
 } // namespace muster::ssh::detail

@@ -1,5 +1,7 @@
+#include "ssh/files.hpp"
 #include "ssh/login.hpp"
 
+#include <muster/core/run_in_executor.hpp>
 #include <muster/ssh/known_hosts.hpp>
 
 #include <string>
@@ -9,29 +11,58 @@ namespace muster::ssh::detail {
 
 namespace {
 
-std::vector<std::string> files_of(const Options& options) {
-    return options.known_hosts.empty() ? default_known_hosts_files() : options.known_hosts;
-}
-
 std::string place(const HostKeyVerdict& verdict) {
     return verdict.file + ":" + std::to_string(verdict.line);
 }
 
+/// The same with the host in front: files know nothing of hosts.
+Error with_host(const Error& error, const Session& session) {
+    return session.error(Phase::host_key, error.kind(), error.reason(), error.remedy());
+}
+
 } // namespace
 
-void check_host_key(Session& session, const Options& options) {
-    const std::string key = session.engine().host_key();
-    session.host_key_fingerprint = fingerprint(key);
-    if (options.host_key_policy == HostKeyPolicy::insecure_ignore) {
-        return;
+TrustedBy::TrustedBy(const Options& options)
+    : files(options.known_hosts), host(options.host), port(options.port) {
+    if (files.empty()) {
+        files = default_known_hosts_files();
     }
-    const auto files = files_of(options);
-    const auto known = KnownHosts::cached(files);
-    const HostKeyVerdict verdict = known->check(options.host, options.port, key);
+    for (std::string& file : files) {
+        file = expand_home(file);
+    }
+    if (!options.host_key_alias.empty()) {
+        host = options.host_key_alias;
+        port = 22; // an alias stands alone in the file
+    }
+}
+
+Coro<void> check_host_key(Session& session, const Options& options) {
+    const std::string key = session.engine().host_key();
+    if (options.host_key_policy == HostKeyPolicy::insecure_ignore) {
+        session.host_key_fingerprint = fingerprint(key);
+        co_return;
+    }
+    const TrustedBy trusted(options);
+    HostKeyVerdict verdict;
+    try {
+        verdict = KnownHosts::cached(trusted.files)->check(trusted.host, trusted.port, key);
+        session.host_key_fingerprint = verdict.fingerprint;
+        if (verdict.status == HostKeyStatus::unknown &&
+            options.host_key_policy == HostKeyPolicy::accept_new) {
+            // In the executor, because others may hold the file's lock.
+            verdict = co_await run_in_executor(accept_new_host_key, trusted.files, trusted.host,
+                                               trusted.port, key);
+            if (verdict.status == HostKeyStatus::unknown) {
+                co_return; // added
+            }
+        }
+    } catch (const Error& error) {
+        throw with_host(error, session);
+    }
     const std::string presented = verdict.type + " key " + verdict.fingerprint;
     switch (verdict.status) {
     case HostKeyStatus::match:
-        return;
+        co_return;
     case HostKeyStatus::revoked:
         throw session.error(Phase::host_key, ErrorKind::host_key_revoked,
                             "the device presents the " + presented + ", which is revoked in " +
@@ -47,10 +78,6 @@ void check_host_key(Session& session, const Options& options) {
     case HostKeyStatus::unknown:
         break;
     }
-    if (options.host_key_policy == HostKeyPolicy::accept_new) {
-        append_known_host(files.front(), options.host, options.port, key);
-        return;
-    }
     std::string reason = "the host key is not known: the device presents the " + presented;
     if (verdict.has_authority) {
         reason += "; the @cert-authority line for this host is not supported";
@@ -59,7 +86,7 @@ void check_host_key(Session& session, const Options& options) {
     if (options.port != 22) {
         remedy += "-p " + std::to_string(options.port) + " ";
     }
-    remedy += options.host + " >> " + files.front() + "; or accept new keys (accept-new)";
+    remedy += options.host + " >> " + trusted.files.front() + "; or accept new keys (accept-new)";
     throw session.error(Phase::host_key, ErrorKind::host_key_unknown, std::move(reason),
                         std::move(remedy));
 }

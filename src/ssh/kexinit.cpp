@@ -15,6 +15,24 @@ constexpr unsigned char kexinit_message = 20;
 /// section 4.2 leaves it open), and no KEXINIT is longer than the largest packet.
 constexpr std::size_t max_buffered = 64 * 1024;
 constexpr std::size_t max_packet = 35'000;
+constexpr std::size_t max_quoted = 60;
+
+template <class Names>
+std::string join(const Names& names, std::string_view separator) {
+    std::size_t size = 0;
+    for (const auto& name : names) {
+        size += separator.size() + name.size();
+    }
+    std::string text;
+    text.reserve(size);
+    for (const auto& name : names) {
+        if (!text.empty()) {
+            text += separator;
+        }
+        text += name;
+    }
+    return text;
+}
 
 bool share_a_name(const std::vector<std::string>& a, const std::vector<std::string>& b) {
     return std::find_first_of(a.begin(), a.end(), b.begin(), b.end()) != a.end();
@@ -30,8 +48,11 @@ void KexInitReader::feed(std::string_view bytes) {
     if (!identification_.empty() || parse_lines()) {
         parse_packet();
     }
-    if (buffer_.size() > max_buffered) {
+    if (read_over_ + buffer_.size() > max_buffered) {
         done_ = true;
+        if (first_line_.empty()) {
+            first_line_ = buffer_.substr(0, max_quoted + 1);
+        }
     }
     if (done_) {
         buffer_ = std::string();
@@ -42,15 +63,17 @@ bool KexInitReader::parse_lines() {
     for (auto end = buffer_.find('\n'); end != std::string::npos; end = buffer_.find('\n')) {
         std::string line = buffer_.substr(0, end);
         buffer_.erase(0, end + 1);
+        read_over_ += end + 1;
         if (line.ends_with('\r')) {
             line.pop_back();
         }
-        if (first_line_.empty()) {
-            first_line_ = line;
-        }
         if (line.starts_with("SSH-")) {
             identification_ = std::move(line);
+            read_over_ = 0;
             return true;
+        }
+        if (first_line_.empty()) {
+            first_line_ = std::move(line);
         }
     }
     return false;
@@ -73,24 +96,48 @@ void KexInitReader::parse_packet() {
     }
     WireReader payload(packet.take(length - padding - 1));
     done_ = true;
-    if (payload.byte() != kexinit_message) {
-        return;
+    if (payload.byte() == kexinit_message) {
+        constexpr std::size_t before = 1 + 16; // the message's number and a cookie
+        lists_ = std::string_view(buffer_).substr(5, length - padding - 1);
+        lists_.erase(0, before);
     }
-    payload.take(16); // cookie
+}
+
+std::optional<KexInit> KexInitReader::message() const {
+    WireReader payload(lists_);
     std::array<std::vector<std::string>, 6> lists;
     for (auto& list : lists) {
         list = split_names(payload.string());
     }
-    if (payload.ok()) {
-        message_ = KexInit{std::move(lists[0]), std::move(lists[1]), std::move(lists[2]),
-                           std::move(lists[3]), std::move(lists[4]), std::move(lists[5])};
+    if (!payload.ok()) {
+        return std::nullopt;
     }
+    return KexInit{std::move(lists[0]), std::move(lists[1]), std::move(lists[2]),
+                   std::move(lists[3]), std::move(lists[4]), std::move(lists[5])};
+}
+
+std::string_view
+KexInitReader::first_shared_kex(const std::vector<std::string_view>& names) const noexcept {
+    const std::string_view offered = WireReader(lists_).string();
+    const auto is_offered = [&](std::string_view name) {
+        for (auto at = offered.find(name); at != std::string_view::npos;
+             at = offered.find(name, at + 1)) {
+            const auto end = at + name.size();
+            if ((at == 0 || offered[at - 1] == ',') &&
+                (end == offered.size() || offered[end] == ',')) {
+                return true;
+            }
+        }
+        return false;
+    };
+    const auto first = std::find_if(names.begin(), names.end(), is_offered);
+    return first == names.end() ? std::string_view() : *first;
 }
 
 std::string KexInitReader::garbage() const {
     std::string text;
     for (const char c : first_line_.empty() ? buffer_ : first_line_) {
-        if (text.size() == 60) {
+        if (text.size() == max_quoted) {
             return text + "...";
         }
         text += c >= ' ' && c < '\x7f' ? c : '.';
@@ -134,14 +181,11 @@ std::vector<std::string> split_names(std::string_view names) {
 }
 
 std::string join_names(const std::vector<std::string>& names, std::string_view separator) {
-    std::string text;
-    for (const auto& name : names) {
-        if (!text.empty()) {
-            text += separator;
-        }
-        text += name;
-    }
-    return text;
+    return join(names, separator);
+}
+
+std::string join_names(const std::vector<std::string_view>& names, std::string_view separator) {
+    return join(names, separator);
 }
 
 } // namespace muster::ssh::detail

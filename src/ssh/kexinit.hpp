@@ -29,10 +29,24 @@ public:
     /// "SSH-2.0-OpenSSH_9.2", once it has come.
     [[nodiscard]] const std::string& identification() const noexcept { return identification_; }
 
-    /// Empty until the whole message was seen.
-    [[nodiscard]] const std::optional<KexInit>& message() const noexcept { return message_; }
+    /// So much has come without an identification line that none is to be expected.
+    [[nodiscard]] bool is_nonsense() const noexcept { return done_ && identification_.empty(); }
 
-    void forget_message() noexcept { message_.reset(); }
+    /// It speaks version 1 of the protocol only; "SSH-1.99" stands for both.
+    [[nodiscard]] bool is_version_1() const noexcept {
+        return identification_.starts_with("SSH-1.") && !identification_.starts_with("SSH-1.99");
+    }
+
+    /// Empty until the whole message was seen. Taken apart here and not before: it is wanted only
+    /// when something has gone wrong.
+    [[nodiscard]] std::optional<KexInit> message() const;
+
+    /// The first of `names` that is among the message's key exchange methods; empty: none is, or
+    /// the message was not seen.
+    [[nodiscard]] std::string_view
+    first_shared_kex(const std::vector<std::string_view>& names) const noexcept;
+
+    void forget_message() noexcept { lists_ = std::string(); }
 
     /// What came instead of an identification line: the start of it, printable characters only.
     [[nodiscard]] std::string garbage() const;
@@ -42,9 +56,10 @@ private:
     void parse_packet();
 
     std::string buffer_;
+    std::size_t read_over_ = 0; // bytes of lines before the identification
     std::string first_line_;
     std::string identification_;
-    std::optional<KexInit> message_;
+    std::string lists_; // those of the message, still as one text
     bool done_ = false;
 };
 
@@ -57,5 +72,7 @@ std::vector<std::string> split_names(std::string_view names);
 
 /// The names as one list for people: "a, b".
 std::string join_names(const std::vector<std::string>& names, std::string_view separator = ", ");
+std::string join_names(const std::vector<std::string_view>& names,
+                       std::string_view separator = ", ");
 
 } // namespace muster::ssh::detail

@@ -1,5 +1,7 @@
 #include "ssh/crypto.hpp"
 #include "ssh/files.hpp"
+#include "ssh/patterns.hpp"
+#include "ssh/wire.hpp"
 
 #include <muster/ssh/error.hpp>
 #include <muster/ssh/known_hosts.hpp>
@@ -10,74 +12,28 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <chrono>
+#include <functional>
 #include <map>
 #include <mutex>
-#include <optional>
+#include <thread>
 #include <utility>
 
 namespace muster::ssh {
+
+using detail::lower;
 
 namespace {
 
 constexpr std::uint16_t default_port = 22;
 
-std::string lower(std::string_view text) {
-    std::string result(text);
-    for (char& c : result) {
-        if (c >= 'A' && c <= 'Z') {
-            c = static_cast<char>(c - 'A' + 'a');
-        }
-    }
-    return result;
-}
+/// How long another program may hold the lock of a known_hosts file.
+constexpr std::chrono::seconds lock_patience{10};
 
-/// `*` and `?` as in the shell, without backtracking over more than the last star.
-bool matches_pattern(std::string_view text, std::string_view pattern) {
-    std::size_t t = 0;
-    std::size_t p = 0;
-    std::optional<std::size_t> star;
-    std::size_t resume = 0;
-    while (t < text.size()) {
-        if (p < pattern.size() && pattern[p] == '*') {
-            star = p++;
-            resume = t;
-        } else if (p < pattern.size() && (pattern[p] == '?' || pattern[p] == text[t])) {
-            ++p;
-            ++t;
-        } else if (star) {
-            p = *star + 1;
-            t = ++resume;
-        } else {
-            return false;
-        }
-    }
-    while (p < pattern.size() && pattern[p] == '*') {
-        ++p;
-    }
-    return p == pattern.size();
-}
-
-/// A comma list matches if one of its patterns does and none of its negated ones.
-bool matches_list(std::string_view name, std::string_view list) {
-    bool matched = false;
-    while (!list.empty()) {
-        const auto comma = std::min(list.find(','), list.size());
-        std::string_view pattern = list.substr(0, comma);
-        list.remove_prefix(std::min(comma + 1, list.size()));
-        const bool negated = pattern.starts_with('!');
-        if (negated) {
-            pattern.remove_prefix(1);
-        }
-        if (!pattern.empty() && matches_pattern(name, pattern)) {
-            if (negated) {
-                return false;
-            }
-            matched = true;
-        }
-    }
-    return matched;
-}
+constexpr const char* add_remedy =
+    "let this user write it, or name another file in Options::known_hosts";
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
@@ -94,6 +50,39 @@ std::string_view next_field(std::string_view& line) {
     return field;
 }
 
+/// Whether the bytes are a whole public key. OpenSSH passes over lines whose key is cut short or of
+/// a type that it does not know, so a host that has no other line is a new one.
+bool is_public_key(std::string_view bytes) {
+    struct Type {
+        std::string_view name;
+        int parts; // after the name
+    };
+
+    static constexpr std::array<Type, 8> types{{{"ssh-ed25519", 1},
+                                                {"ecdsa-sha2-nistp256", 2},
+                                                {"ecdsa-sha2-nistp384", 2},
+                                                {"ecdsa-sha2-nistp521", 2},
+                                                {"ssh-rsa", 2},
+                                                {"ssh-dss", 4},
+                                                {"sk-ssh-ed25519@openssh.com", 2},
+                                                {"sk-ecdsa-sha2-nistp256@openssh.com", 3}}};
+    detail::WireReader reader(bytes);
+    const std::string_view name = reader.string();
+    const auto* const type = std::find_if(
+        types.begin(), types.end(), [&](const Type& candidate) { return candidate.name == name; });
+    if (type == types.end()) {
+        return false;
+    }
+    for (int part = 0; part < type->parts; ++part) {
+        const std::string_view value = reader.string();
+        const bool is_point = part == 0 && name.find("ed25519") != std::string_view::npos;
+        if (value.empty() || (is_point && value.size() != 32)) {
+            return false;
+        }
+    }
+    return reader.ok() && reader.rest().empty();
+}
+
 } // namespace
 
 std::string fingerprint(std::string_view key) {
@@ -104,19 +93,7 @@ std::string fingerprint(std::string_view key) {
     return "SHA256:" + text;
 }
 
-std::string key_type(std::string_view key) {
-    if (key.size() < 4) {
-        return {};
-    }
-    std::size_t length = 0;
-    for (std::size_t i = 0; i < 4; ++i) {
-        length = (length << 8U) | static_cast<unsigned char>(key[i]);
-    }
-    if (length > key.size() - 4) {
-        return {};
-    }
-    return std::string(key.substr(4, length));
-}
+std::string key_type(std::string_view key) { return std::string(detail::WireReader(key).string()); }
 
 std::string known_hosts_name(std::string_view host, std::uint16_t port) {
     if (port == default_port || port == 0) {
@@ -165,7 +142,7 @@ void KnownHosts::add_line(std::string_view line, std::size_t number, std::uint32
         return;
     }
     auto key = detail::base64_decode(encoded);
-    if (!key || key_type(*key) != entry.type) {
+    if (!key || key_type(*key) != entry.type || !is_public_key(*key)) {
         problem("the key is not a valid " + entry.type + " key");
         return;
     }
@@ -181,7 +158,7 @@ void KnownHosts::add_line(std::string_view line, std::size_t number, std::uint32
         }
         auto salt = detail::base64_decode(hosts.substr(3, bar - 3));
         auto hash = detail::base64_decode(hosts.substr(bar + 1));
-        if (!salt || !hash || hash->size() != 20) {
+        if (!salt || !hash || salt->size() != 20 || hash->size() != 20) {
             problem("the hashed name is malformed");
             return;
         }
@@ -248,7 +225,7 @@ std::vector<const KnownHosts::Entry*> KnownHosts::matching(const std::string& na
     }
     for (const std::size_t index : patterns_) {
         const Entry& entry = entries_[index];
-        const bool matched = entry.hash.empty() ? matches_list(name, entry.hosts)
+        const bool matched = entry.hash.empty() ? detail::matches_list(name, entry.hosts)
                                                 : detail::hmac_sha1(entry.salt, name) == entry.hash;
         if (matched) {
             indices.push_back(index);
@@ -294,19 +271,26 @@ HostKeyVerdict KnownHosts::check(std::string_view host, std::uint16_t port,
         }
         verdict.has_authority = verdict.has_authority || entry->marker == Marker::authority;
     }
+    // Where the port has no line of its own, one without a port can vouch for a key, but never
+    // contradict: another service on the same machine may well have another key.
+    const auto plain = [](const Entry* entry) { return entry->marker == Marker::none; };
+    const auto end_of_own = entries.begin() + static_cast<std::ptrdiff_t>(own);
+    const bool own_decide = std::any_of(entries.begin(), end_of_own, plain);
+    if (own_decide) {
+        entries.erase(end_of_own, entries.end());
+    }
+    std::erase_if(entries, std::not_fn(plain));
     for (const Entry* entry : entries) {
-        if (entry->marker == Marker::none && entry->key == key) {
+        if (entry->key == key) {
             decide(HostKeyStatus::match, *entry);
             return verdict;
         }
     }
-    // Entries without the port can vouch for a key, but another service on the same machine may
-    // well have another key. Of several lines, one of the presented type says most.
-    entries.resize(own);
+    if (!own_decide) {
+        return verdict;
+    }
+    // Of several lines, one of the presented type says most.
     for (const Entry* entry : entries) {
-        if (entry->marker != Marker::none) {
-            continue;
-        }
         if (verdict.status == HostKeyStatus::unknown || entry->type == verdict.type) {
             decide(HostKeyStatus::changed, *entry);
         }
@@ -335,32 +319,69 @@ std::vector<std::string> KnownHosts::key_types(std::string_view host, std::uint1
     return types;
 }
 
-void append_known_host(const std::string& file, std::string_view host, std::uint16_t port,
-                       std::string_view key) {
-    if (const auto slash = file.rfind('/'); slash != std::string::npos && slash > 0) {
-        const std::string folder = file.substr(0, slash);
-        if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) {
-            detail::fail_file("cannot create", folder, errno);
-        }
-    }
-    const detail::File out(file, O_RDWR | O_CREAT | O_APPEND, 0600);
-    if (out.fd() < 0) {
-        detail::fail_file("cannot open", file, errno);
-    }
-    if (::flock(out.fd(), LOCK_EX) != 0) {
-        detail::fail_file("cannot lock", file, errno);
-    }
-    std::string line;
+namespace {
+
+void append_line(const detail::File& out, const std::string& file, std::string line) {
     char last = '\n';
     const off_t size = ::lseek(out.fd(), 0, SEEK_END);
     if (size > 0 && ::pread(out.fd(), &last, 1, size - 1) == 1 && last != '\n') {
-        line += '\n';
+        line.insert(line.begin(), '\n');
     }
-    line += known_hosts_name(host, port) + " " + key_type(key) + " " + detail::base64_encode(key) +
-            "\n";
+    line += '\n';
     const ssize_t written = ::write(out.fd(), line.data(), line.size());
     if (written != static_cast<ssize_t>(line.size())) {
-        detail::fail_file("cannot write", file, written < 0 ? errno : ENOSPC);
+        detail::fail_file("cannot write", file, written < 0 ? errno : ENOSPC, add_remedy);
+    }
+}
+
+/// Waits for the lock, but not for ever: flock(2) knows no time limit.
+void lock(const detail::File& out, const std::string& file,
+          std::chrono::steady_clock::time_point deadline) {
+    while (::flock(out.fd(), LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            detail::fail_file("cannot lock", file, errno, add_remedy);
+        }
+        if (std::chrono::steady_clock::now() >= deadline) {
+            detail::fail_file("another program holds the lock of", file, EWOULDBLOCK,
+                              "see which one: fuser " + file);
+        }
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+}
+
+/// Whether the path still leads to the open file: ssh-keygen -R puts a new one in its place.
+bool is_in_place(const detail::File& open_file, const std::string& path) {
+    struct stat ours{};
+
+    struct stat current{};
+
+    return ::fstat(open_file.fd(), &ours) == 0 && ::stat(path.c_str(), &current) == 0 &&
+           ours.st_dev == current.st_dev && ours.st_ino == current.st_ino;
+}
+
+} // namespace
+
+HostKeyVerdict accept_new_host_key(const std::vector<std::string>& files, std::string_view host,
+                                   std::uint16_t port, std::string_view key) {
+    const std::string& file = files.at(0);
+    detail::make_folder_of(file, add_remedy);
+    const auto deadline = std::chrono::steady_clock::now() + lock_patience;
+    for (;;) {
+        const detail::File out(file, O_RDWR | O_CREAT | O_APPEND, 0600);
+        if (out.fd() < 0) {
+            detail::fail_file("cannot add a host key to", file, errno, add_remedy);
+        }
+        lock(out, file, deadline);
+        if (!is_in_place(out, file)) {
+            continue;
+        }
+        HostKeyVerdict verdict = KnownHosts::load(files).check(host, port, key);
+        if (verdict.status == HostKeyStatus::unknown) {
+            append_line(out, file,
+                        known_hosts_name(host, port) + " " + key_type(key) + " " +
+                            detail::base64_encode(key));
+        }
+        return verdict;
     }
 }
 

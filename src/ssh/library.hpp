@@ -33,7 +33,7 @@ public:
     /// Shows memory just before libssh2 frees it: decrypted packets of the server among it.
     virtual void before_free(std::string_view bytes) noexcept = 0;
 
-    /// Memory that libssh2 will free; null when there is none.
+    /// Memory that libssh2 will free; null when there is none, or for more than any packet needs.
     void* allocate(std::size_t size) noexcept;
     void release(void* pointer) noexcept;
     void* reallocate(void* pointer, std::size_t size) noexcept;
@@ -50,7 +50,8 @@ private:
 /// Creates a non-blocking session. The owner must outlive it.
 LIBSSH2_SESSION* new_session(SessionOwner& owner);
 
-/// The algorithms that this libssh2 has, of one LIBSSH2_METHOD_... kind.
-std::vector<std::string> supported_algorithms(LIBSSH2_SESSION* session, int kind);
+/// The algorithms that this libssh2 has, of one LIBSSH2_METHOD_... kind. Asked for once per
+/// process.
+const std::vector<std::string_view>& supported_algorithms(int kind);
 
 } // namespace muster::ssh::detail

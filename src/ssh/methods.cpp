@@ -28,7 +28,8 @@ Methods default_methods() {
 
 Methods legacy_methods() {
     Methods methods = default_methods();
-    const auto add = [](std::vector<std::string>& list, std::initializer_list<const char*> names) {
+    const auto add = [](std::vector<std::string_view>& list,
+                        std::initializer_list<const char*> names) {
         list.insert(list.end(), names.begin(), names.end());
     };
     add(methods.kex, {"diffie-hellman-group16-sha512", "diffie-hellman-group-exchange-sha256",
@@ -40,14 +41,15 @@ Methods legacy_methods() {
     return methods;
 }
 
-void prefer_key_types(std::vector<std::string>& host_key, const std::vector<std::string>& types) {
-    std::vector<std::string> known;
-    std::vector<std::string> others;
-    for (auto& algorithm : host_key) {
+void prefer_key_types(std::vector<std::string_view>& host_key,
+                      const std::vector<std::string>& types) {
+    std::vector<std::string_view> known;
+    std::vector<std::string_view> others;
+    for (const std::string_view algorithm : host_key) {
         // One RSA key serves three algorithms.
-        const std::string type = algorithm.starts_with("rsa-sha2-") ? "ssh-rsa" : algorithm;
+        const std::string_view type = algorithm.starts_with("rsa-sha2-") ? "ssh-rsa" : algorithm;
         const bool listed = std::find(types.begin(), types.end(), type) != types.end();
-        (listed ? known : others).push_back(std::move(algorithm));
+        (listed ? known : others).push_back(algorithm);
     }
     known.insert(known.end(), others.begin(), others.end());
     host_key = std::move(known);

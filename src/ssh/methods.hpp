@@ -14,6 +14,7 @@ Methods legacy_methods();
 
 /// Moves the algorithms for these key types to the front of a host key list, keeping the order
 /// otherwise: so a host that is known by one of its keys presents that one.
-void prefer_key_types(std::vector<std::string>& host_key, const std::vector<std::string>& types);
+void prefer_key_types(std::vector<std::string_view>& host_key,
+                      const std::vector<std::string>& types);
 
 } // namespace muster::ssh::detail

@@ -35,11 +35,16 @@ public:
 
     [[nodiscard]] std::string& get() noexcept { return bytes_; }
 
+    [[nodiscard]] const std::string& get() const noexcept { return bytes_; }
+
 private:
     std::string bytes_;
 };
 
-[[noreturn]] void malformed() { throw KeyError("the OpenSSH key is malformed"); }
+[[noreturn]] void malformed() {
+    throw KeyError("the OpenSSH key is malformed",
+                   "is the file whole? ssh-keygen -y -f FILE reads it");
+}
 
 std::string decode_armour(std::string_view text) {
     const auto begin = text.find(begin_mark);
@@ -106,6 +111,35 @@ std::string decrypt(const EVP_CIPHER* cipher, std::string_view encrypted,
     return plain;
 }
 
+/// What stands around the private part, in clear.
+struct Envelope {
+    std::string_view cipher;
+    std::string_view derivation;
+    std::string_view derivation_options;
+    std::string_view public_key;
+    std::string_view private_part;
+
+    [[nodiscard]] bool encrypted() const noexcept { return cipher != "none"; }
+};
+
+Envelope open_envelope(std::string_view bytes) {
+    WireReader file(bytes);
+    if (file.take(magic.size()) != magic) {
+        malformed();
+    }
+    Envelope envelope;
+    envelope.cipher = file.string();
+    envelope.derivation = file.string();
+    envelope.derivation_options = file.string();
+    const std::uint32_t count = file.uint32();
+    envelope.public_key = file.string();
+    envelope.private_part = file.string();
+    if (!file.ok() || count != 1) {
+        malformed();
+    }
+    return envelope;
+}
+
 KeyHandle read_private_part(WireReader& reader) {
     const std::string_view type = reader.string();
     KeyHandle key;
@@ -149,37 +183,41 @@ bool is_openssh_key(std::string_view text) {
     return text.find(begin_mark) != std::string_view::npos;
 }
 
-KeyHandle parse_openssh_key(std::string_view text, const std::string& passphrase) {
-    SecretBytes bytes(decode_armour(text));
-    WireReader file(bytes.get());
-    if (file.take(magic.size()) != magic) {
-        malformed();
+std::optional<std::string> encrypted_public_half(std::string_view text) {
+    if (!is_openssh_key(text)) {
+        return std::nullopt;
     }
-    const std::string_view cipher = file.string();
-    const std::string_view derivation = file.string();
-    WireReader derivation_options(file.string());
-    const std::uint32_t count = file.uint32();
-    file.string(); // the public half, in clear
-    const std::string_view private_part = file.string();
-    if (!file.ok() || count != 1) {
-        malformed();
+    try {
+        const SecretBytes bytes(decode_armour(text));
+        const Envelope envelope = open_envelope(bytes.get());
+        if (envelope.encrypted()) {
+            return std::string(envelope.public_key);
+        }
+    } catch (const KeyError&) {
+        // Damaged: no key at all.
     }
+    return std::nullopt;
+}
 
+KeyHandle parse_openssh_key(std::string_view text, const std::string& passphrase) {
+    const SecretBytes bytes(decode_armour(text));
+    const Envelope envelope = open_envelope(bytes.get());
     SecretBytes plain{std::string()};
-    const bool encrypted = cipher != "none";
-    if (!encrypted) {
-        plain.get() = private_part;
+    if (!envelope.encrypted()) {
+        plain.get() = envelope.private_part;
     } else {
         if (passphrase.empty()) {
-            throw KeyError("the key is encrypted", "give its passphrase");
+            throw KeyError("the key is encrypted", missing_passphrase_remedy);
         }
+        WireReader derivation_options(envelope.derivation_options);
         const std::string_view salt = derivation_options.string();
         const std::uint32_t rounds = derivation_options.uint32();
-        if (derivation != "bcrypt" || !derivation_options.ok() || salt.empty() || rounds == 0 ||
-            rounds > max_rounds) {
+        if (envelope.derivation != "bcrypt" || !derivation_options.ok() || salt.empty() ||
+            rounds == 0 || rounds > max_rounds) {
             malformed();
         }
-        plain.get() = decrypt(find_cipher(cipher), private_part, passphrase, salt, rounds);
+        plain.get() =
+            decrypt(find_cipher(envelope.cipher), envelope.private_part, passphrase, salt, rounds);
     }
 
     // Two equal numbers in front tell the right passphrase from a wrong one.
@@ -187,8 +225,8 @@ KeyHandle parse_openssh_key(std::string_view text, const std::string& passphrase
     const std::uint32_t first = reader.uint32();
     const std::uint32_t second = reader.uint32();
     if (!reader.ok() || first != second) {
-        if (encrypted) {
-            throw KeyError("wrong passphrase");
+        if (envelope.encrypted()) {
+            throw KeyError("wrong passphrase", wrong_passphrase_remedy);
         }
         malformed();
     }

@@ -161,22 +161,28 @@ KeyHandle parse_pem_key(std::string_view text, const std::string& passphrase) {
         return key;
     }
     if (text.find("PRIVATE KEY-----") == std::string_view::npos) {
-        if (text.starts_with("ssh-") || text.starts_with("ecdsa-")) {
-            throw KeyError("this is a public key", "name the file without .pub");
+        if (text.empty()) {
+            throw KeyError("it is empty", "make a key with ssh-keygen");
+        }
+        if (text.starts_with("ssh-") || text.starts_with("ecdsa-") || text.starts_with("sk-") ||
+            text.find("PUBLIC KEY-----") != std::string_view::npos) {
+            throw KeyError("this is a public key",
+                           "name the file without .pub, or run an SSH agent that has the key");
         }
         if (text.starts_with("PuTTY-User-Key-File")) {
             throw KeyError("this is a PuTTY key",
                            "convert it: puttygen KEY -O private-openssh -o NEW");
         }
-        throw KeyError("no private key is in it");
+        throw KeyError("no private key is in it", "name a file that ssh-keygen has made");
     }
     if (text.find("ENCRYPTED") != std::string_view::npos) {
         if (passphrase.empty()) {
-            throw KeyError("the key is encrypted", "give its passphrase");
+            throw KeyError("the key is encrypted", missing_passphrase_remedy);
         }
-        throw KeyError("wrong passphrase, or a damaged key");
+        throw KeyError("wrong passphrase, or a damaged key", wrong_passphrase_remedy);
     }
-    throw KeyError("OpenSSL cannot read the key");
+    throw KeyError("OpenSSL cannot read the key",
+                   "is the file whole? ssh-keygen -y -f FILE reads it");
 }
 
 KeyHandle make_ed25519_key(std::string_view seed) {

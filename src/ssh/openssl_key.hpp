@@ -31,6 +31,11 @@ private:
     std::string remedy_;
 };
 
+inline constexpr const char* missing_passphrase_remedy =
+    "give its passphrase, or add it to an SSH agent: ssh-add FILE";
+inline constexpr const char* wrong_passphrase_remedy =
+    "ssh-keygen -y -f FILE tells whether a passphrase is right";
+
 /// A key in PEM: PKCS#1, PKCS#8 or SEC 1, encrypted or not.
 KeyHandle parse_pem_key(std::string_view text, const std::string& passphrase);
 

@@ -26,8 +26,10 @@ std::size_t PlaintextFraming::available(std::string_view unread) {
     if (!identified_) {
         const auto end = unread.find('\n');
         if (end == std::string_view::npos) {
-            // libssh2 is to see the nonsense that has no end, too.
-            return unread.size() > max_line ? unread.size() : 0;
+            // libssh2 is to see the nonsense that has no end, too; all of it, since it takes it
+            // byte by byte.
+            left_ = unread.size() > max_line ? unread.size() : 0;
+            return left_;
         }
         identified_ = unread.starts_with("SSH-");
         left_ = end + 1;

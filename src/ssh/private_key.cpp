@@ -8,6 +8,7 @@
 
 #include <map>
 #include <mutex>
+#include <optional>
 #include <utility>
 
 namespace muster::ssh {
@@ -64,9 +65,18 @@ PrivateKey PrivateKey::load(const std::string& path, const Secret& passphrase) {
     const std::lock_guard lock(mutex);
     Cached& cached = cache[path];
     if (!cached.key || cached.stamp != stamp || cached.passphrase_hash != passphrase_hash) {
-        auto text = detail::read_file(path);
+        std::optional<std::string> text;
+        try {
+            text = detail::read_file(path);
+        } catch (const Error& error) {
+            Failure failure;
+            failure.kind = error.kind();
+            failure.reason = error.reason();
+            failure.remedy = "is it a file, and may this user read it?";
+            throw Error(std::move(failure));
+        }
         if (!text) {
-            fail(path, "no such file");
+            fail(path, "no such file", "make a key with ssh-keygen, or name another file");
         }
         const Secret secret(std::move(*text));
         cached.key = parse(secret, passphrase, path).impl_;

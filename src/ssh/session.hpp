@@ -141,9 +141,9 @@ private:
         CutOff cut_off_;
     };
 
+    class Closing;
     class Opening;
     class OpeningGuard;
-    class Reaper;
 
     void on_input(std::string_view bytes) override;
     void on_end(std::string reason) override;
@@ -151,8 +151,7 @@ private:
 
     void settle();
     void compute();
-    void reap();
-    void reap_background(bool all) noexcept;
+    void reap(bool all) noexcept;
     void ask_for_life();
 
     EventLoop& loop_;
@@ -160,9 +159,7 @@ private:
     std::uint16_t port_;
     std::shared_ptr<Engine> engine_; // shared with the thread that computes
     std::shared_ptr<Transport> transport_;
-    std::list<Opening> openings_;
-    std::list<Reaper> reapers_;
-    std::list<std::unique_ptr<Operation>> background_;
+    std::list<std::unique_ptr<Operation>> background_; // nobody waits for them
     TimerHandle keepalive_timer_;
     TimeLimit keepalive_interval_ = std::nullopt;
     int keepalive_tries_ = 0;

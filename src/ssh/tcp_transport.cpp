@@ -1,192 +1,212 @@
+#include "net/loop_resident.hpp"
+#include "net/reactor.hpp"
+#include "net/read_buffer.hpp"
 #include "net/tcp_socket.hpp"
+#include "net/transport.hpp"
 #include "ssh/transport.hpp"
 
-#include <boost/asio/buffer.hpp>
+#include <muster/core/event_loop.hpp>
+
 #include <boost/asio/error.hpp>
 #include <boost/asio/ip/tcp.hpp>
 
-#include <array>
+#include <sys/epoll.h>
+
+#include <optional>
 #include <utility>
 
 namespace muster::ssh::detail {
 
 namespace asio = boost::asio;
-using asio::ip::tcp;
 using boost::system::error_code;
+using muster::detail::LoopCore;
+using muster::detail::LoopGate;
+using muster::detail::LoopResident;
+using muster::detail::Node;
+using muster::detail::NodeEvent;
+using muster::detail::ReadBuffer;
+using muster::detail::TaskBase;
+using muster::detail::Watch;
+using Socket = muster::detail::Transport;
 
 namespace {
 
+/// What its sink does is a step of the loop, as a task's or a callback's is, so that the loop knows
+/// how long it takes: an edge only puts the transport on the ready list.
 class TcpTransport final : public Transport,
                            public std::enable_shared_from_this<TcpTransport>,
-                           private muster::detail::LoopSocket {
+                           private LoopResident,
+                           private Watch,
+                           private Node {
 public:
-    explicit TcpTransport(tcp::socket connected) : LoopSocket(std::move(connected)) {
-        error_code ignored;
-        socket().non_blocking(true, ignored);
-        socket().set_option(tcp::no_delay(true), ignored);
+    explicit TcpTransport(Socket connected)
+        : LoopResident(connected.context()),
+          Node(&TcpTransport::on_node),
+          loop_(get_running_loop().core().gate()),
+          socket_(std::move(connected)) {
+        watch(socket_->context(), socket_->native_handle());
     }
 
     void start(std::weak_ptr<TransportSink> sink) override {
         sink_ = std::move(sink);
-        read();
+        started_ = true;
+        wait();
+        look_if_any();
     }
 
     void send(std::string bytes) override {
-        if (closed_ || write_failed_ || bytes.empty()) {
+        if (!socket_ || write_failed_) {
             return;
         }
-        if (writing_) {
-            queued_ += bytes;
-            return;
+        std::string_view rest = bytes;
+        if (outgoing_.empty()) {
+            // Nearly always the socket takes everything at once.
+            rest.remove_prefix(write(rest));
         }
-        outgoing_ = std::move(bytes);
-        sent_ = 0;
-        // Nearly always the socket takes everything at once, which saves a turn of the loop.
-        error_code error;
-        sent_ = socket().write_some(asio::buffer(outgoing_), error);
-        if (error && error != asio::error::would_block && error != asio::error::try_again) {
-            fail_writing();
-        } else if (sent_ < outgoing_.size()) {
-            write();
-        } else {
-            outgoing_ = std::string();
-            sent_ = 0;
+        if (!rest.empty() && !write_failed_) {
+            const bool first = outgoing_.empty();
+            outgoing_.append(rest);
+            if (first) {
+                watch_writing();
+                wait();
+            }
         }
     }
 
-    [[nodiscard]] std::size_t backlog() const noexcept override {
-        return outgoing_.size() - sent_ + queued_.size();
-    }
+    [[nodiscard]] std::size_t backlog() const noexcept override { return outgoing_.size(); }
 
     void pause(bool paused) override {
-        paused_ = paused;
-        read();
+        if (paused_ != paused) {
+            paused_ = paused;
+            wait();
+            look_if_any();
+        }
     }
 
     void close() noexcept override {
-        closed_ = true;
-        LoopSocket::close();
+        unlink(); // from the ready list
+        unwatch();
+        socket_.reset();
+        leave();
         outgoing_.clear();
-        queued_.clear();
-        sent_ = 0;
     }
 
 private:
-    // Only while it is not closed.
-    tcp::socket& socket() noexcept { return *get(); }
+    static TaskBase* on_node(Node& node, NodeEvent event) noexcept {
+        if (event == NodeEvent::run) {
+            auto& transport = static_cast<TcpTransport&>(node);
+            const auto self = transport.shared_from_this(); // it must not go before this returns
+            transport.look();
+        }
+        return nullptr;
+    }
 
-    void on_loop_gone() noexcept override {
-        closed_ = true;
+    void context_gone() noexcept override {
+        close();
         if (const auto sink = sink_.lock()) {
             sink->on_end("the event loop has ended");
         }
     }
 
-    void read() {
-        if (closed_ || reading_ || paused_ || ended_) {
-            return;
+    void on_edge(std::uint32_t events) override {
+        const auto any_of = [events](std::uint32_t wanted) { return (events & wanted) != 0; };
+        if (any_of(EPOLLPRI)) {
+            drop_by_drop_ = true; // a read ends at TCP's urgent mark, whatever is behind
         }
-        reading_ = true;
-        socket().async_read_some(asio::buffer(first_),
-                                 [self = shared_from_this()](error_code error, std::size_t count) {
-                                     self->on_read(error, count);
-                                     self->reading_ = false;
-                                     self->read();
-                                 });
+        if (any_of(EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {
+            hung_up_ = true;
+        }
+        more_ = more_ || any_of(EPOLLIN | EPOLLPRI | EPOLLRDHUP | EPOLLHUP | EPOLLERR);
+        room_ = room_ || any_of(EPOLLOUT | EPOLLHUP | EPOLLERR);
+        look_if_any();
     }
 
-    void on_read(error_code error, std::size_t count) {
-        if (closed_) {
+    [[nodiscard]] bool can_read() const noexcept {
+        return started_ && !paused_ && !ended_ && socket_.has_value();
+    }
+
+    void wait() noexcept { set_waiting(can_read() || !outgoing_.empty()); }
+
+    /// Has the loop look after the socket, if there is something to do.
+    void look_if_any() noexcept {
+        if (linked() || !((more_ && can_read()) || (room_ && !outgoing_.empty()))) {
             return;
         }
+        if (LoopCore* loop = loop_->core()) {
+            loop->append(*this);
+        }
+    }
+
+    void look() {
         const auto sink = sink_.lock();
         if (!sink) {
             close();
             return;
         }
-        if (error) {
-            end(*sink, error);
-            return;
+        if (room_ && !outgoing_.empty()) {
+            write_more(*sink);
         }
-        // A buffer per connection is small, for there may be ten thousand; what fills it goes on
-        // through one that all share.
-        static thread_local std::array<char, shared_size> shared;
-        std::size_t filled = count;
-        std::size_t room = first_.size();
-        sink->on_input({first_.data(), count});
-        for (int round = 0; filled == room && round < max_rounds && !closed_ && !paused_; ++round) {
-            filled = socket().read_some(asio::buffer(shared), error);
-            room = shared.size();
-            if (error == asio::error::would_block || error == asio::error::try_again) {
-                break;
-            }
-            if (error) {
-                end(*sink, error);
-                return;
-            }
-            sink->on_input({shared.data(), filled});
+        if (more_ && can_read()) {
+            read(*sink);
+        }
+        look_if_any(); // others have their turn before
+    }
+
+    void read(TransportSink& sink) {
+        const std::span<char> buffer = muster::detail::scratch();
+        error_code error;
+        const std::size_t count = socket_->read_some(buffer, error);
+        more_ = !error && (count == buffer.size() || drop_by_drop_ || hung_up_);
+        if (count > 0) {
+            sink.on_input({buffer.data(), count});
+        } else if (error && !muster::detail::would_wait(error)) {
+            ended_ = true;
+            wait();
+            sink.on_end(error == asio::error::eof ? "the device closed the connection"
+                                                  : "the connection broke: " + error.message());
         }
     }
 
-    void end(TransportSink& sink, error_code error) {
-        ended_ = true;
-        sink.on_end(error == asio::error::eof ? "the device closed the connection"
-                                              : "the connection broke: " + error.message());
-    }
-
-    void write() {
-        writing_ = true;
-        const auto rest = asio::buffer(outgoing_) + sent_;
-        socket().async_write_some(rest,
-                                  [self = shared_from_this()](error_code error, std::size_t count) {
-                                      self->writing_ = false;
-                                      self->on_written(error, count);
-                                  });
-    }
-
-    void on_written(error_code error, std::size_t count) {
-        if (closed_) {
-            return;
+    /// Sends until there is no room: only then does the system tell when there is some again.
+    void write_more(TransportSink& sink) {
+        const std::size_t before = outgoing_.size();
+        while (const std::size_t sent = write(outgoing_.view())) {
+            outgoing_.drop(sent);
         }
-        if (error) {
-            fail_writing();
-            return;
-        }
-        sent_ += count;
-        if (sent_ == outgoing_.size()) {
-            outgoing_ = std::exchange(queued_, {});
-            sent_ = 0;
-        }
-        if (!outgoing_.empty()) {
-            write();
-        }
-        if (const auto sink = sink_.lock()) {
-            sink->on_sent();
+        wait();
+        if (outgoing_.size() < before) {
+            sink.on_sent();
         }
     }
 
-    // The device may have said why before it closed: reading goes on and finds that, or the end.
-    void fail_writing() {
-        write_failed_ = true;
-        outgoing_.clear();
-        queued_.clear();
-        sent_ = 0;
+    std::size_t write(std::string_view bytes) {
+        if (bytes.empty()) {
+            return 0;
+        }
+        error_code error;
+        const std::size_t sent = socket_->write_some(bytes, error);
+        room_ = sent == bytes.size();
+        if (error && !muster::detail::would_wait(error)) {
+            // The device may have said why before it closed: reading goes on and finds that, or the
+            // end.
+            write_failed_ = true;
+            outgoing_.clear();
+        }
+        return sent;
     }
 
-    static constexpr std::size_t shared_size = 65536;
-    static constexpr int max_rounds = 8; // then others have their turn
-
+    std::shared_ptr<LoopGate> loop_;
+    std::optional<Socket> socket_; // until it is closed
     std::weak_ptr<TransportSink> sink_;
-    std::array<char, 2048> first_{};
-    std::string outgoing_; // being written, `sent_` of it done
-    std::string queued_;   // to follow
-    std::size_t sent_ = 0;
-    bool reading_ = false;
-    bool writing_ = false;
+    ReadBuffer outgoing_;
+    bool started_ = false;
     bool paused_ = false;
+    bool more_ = false;         // there may be something to read
+    bool room_ = false;         // there may be room to write
+    bool drop_by_drop_ = false; // a read may give less than there is
+    bool hung_up_ = false;      // the end has come, behind what is to be read
     bool ended_ = false;
     bool write_failed_ = false;
-    bool closed_ = false;
 };
 
 } // namespace

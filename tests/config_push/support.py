@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import tempfile
@@ -64,10 +65,15 @@ class Case(unittest.TestCase):
         path.write_text(text)
         return path
 
-    def start(self, *arguments):
+    def start(self, *arguments, descriptors=None):
+        """descriptors: how many files the program may have open."""
+        def limit():
+            if descriptors is not None:
+                resource.setrlimit(resource.RLIMIT_NOFILE, (descriptors, descriptors))
+
         return subprocess.Popen([BIN / "config-push", *map(str, arguments)], cwd=self.folder,
                                 stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                stderr=subprocess.PIPE, text=True)
+                                stderr=subprocess.PIPE, text=True, preexec_fn=limit)
 
     def finish(self, process, limit=90):
         try:
@@ -78,5 +84,5 @@ class Case(unittest.TestCase):
             self.fail(f"config-push did not end within {limit} s\n{out}\n{err}")
         return Result(process.returncode, out, err)
 
-    def push(self, *arguments, limit=90):
-        return self.finish(self.start(*arguments), limit)
+    def push(self, *arguments, limit=90, descriptors=None):
+        return self.finish(self.start(*arguments, descriptors=descriptors), limit)

@@ -62,6 +62,13 @@ class Input(Case):
         self.refused("no device matches", arguments=(*arguments, "name:r1 and name:r2"))
         self.refused("nmae", arguments=(*arguments, "nmae:r1"))
 
+    def test_more_at_once_than_the_system_lets_it_open(self):
+        result = self.push("devices.yaml", "c.cfg", "--known-hosts", "known_hosts", descriptors=32)
+        self.assertEqual(result.status, 2, result)
+        for word in ("2 devices at once (--max-at-once)", "may open 32", "ulimit -Hn",
+                     "nothing was sent"):
+            self.assertIn(word, result.err)
+
     def test_wrong_usage(self):
         self.refused("CONFIG", arguments=("devices.yaml",))
         self.refused("--max-at-once", arguments=("devices.yaml", "c.cfg", "--max-at-once", "0"))

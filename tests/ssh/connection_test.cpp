@@ -1,4 +1,4 @@
-#include "sshd.hpp"
+#include "listening_sshd.hpp"
 
 #include <muster/muster.hpp>
 #include <muster/ssh/connection.hpp>
@@ -14,65 +14,11 @@
 using namespace muster;
 using namespace std::chrono_literals;
 
-namespace {
-
-bool no_sshd() {
-    if (!Sshd::available()) {
-        MESSAGE("skipped: no sshd on this machine");
-        return true;
-    }
-    return false;
-}
-
-/// An sshd that is listening, and what is needed to get in.
-struct Server {
-    explicit Server(const std::string& config = {},
-                    const std::vector<std::string>& host_keys = {"ed25519"})
-        : sshd(config, host_keys), port(sshd.listen()) {
-        write_text(known_hosts(), "[127.0.0.1]:" + std::to_string(port) + " " +
-                                      sshd.host_key(host_keys.front()) + "\n");
-    }
-
-    [[nodiscard]] std::string known_hosts() const { return sshd.folder() + "/known_hosts"; }
-
-    [[nodiscard]] ssh::Options options(const std::string& key = "ed25519") {
-        ssh::Options options;
-        options.host = "127.0.0.1";
-        options.port = port;
-        options.username = sshd.user();
-        options.known_hosts = {known_hosts()};
-        ssh::KeySource source;
-        source.path = sshd.user_key(key);
-        options.keys.push_back(source);
-        return options;
-    }
-
-    Sshd sshd;
-    std::uint16_t port;
-};
-
-/// The error that connecting ends with.
-ssh::Error connect_error(ssh::Options options) {
-    try {
-        run(ssh::connect(std::move(options)));
-    } catch (const ssh::Error& error) {
-        return error;
-    }
-    FAIL("it connected");
-    std::abort();
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
-
-} // namespace
-
 TEST_CASE("commands run one after the other and at once, with output, errors and exit status") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         CHECK(connection.server().starts_with("SSH-2.0-OpenSSH"));
@@ -105,8 +51,8 @@ TEST_CASE("options are written where they are needed") {
     if (no_sshd()) {
         return;
     }
-    Server server;
-    const std::string out = run([](Server& s) -> Coro<std::string> {
+    ListeningSshd server;
+    const std::string out = run([](ListeningSshd& s) -> Coro<std::string> {
         auto connection = co_await ssh::connect({.host = "127.0.0.1",
                                                  .port = s.port,
                                                  .username = s.sshd.user(),
@@ -125,7 +71,7 @@ TEST_CASE("every key logs in that libssh2 can sign with, and a refused RSA key s
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     for (const std::string type : {"ed25519", "ecdsa"}) {
         CAPTURE(type);
         CHECK(run(ssh::fetch(server.options(type), "echo hello")) == "hello\n");
@@ -148,7 +94,7 @@ TEST_CASE("output far larger than the window arrives whole, from two channels at
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         const auto [a, b] =
@@ -165,7 +111,7 @@ TEST_CASE("a command gets its input while its output is read") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         ssh::CommandOptions command;
@@ -181,7 +127,7 @@ TEST_CASE("a shell has a terminal, is read as bytes come, and ends") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         ssh::ShellOptions terminal;
@@ -235,7 +181,7 @@ TEST_CASE("an unknown host key is refused with its fingerprint and the remedy") 
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     auto options = server.options();
     options.known_hosts = {server.sshd.folder() + "/none"};
     const auto error = connect_error(options);
@@ -268,7 +214,7 @@ TEST_CASE("a changed host key is refused by every policy that looks, with file a
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     const Sshd other;
     write_text(server.known_hosts(), "# first line\n[127.0.0.1]:" + std::to_string(server.port) +
                                          " " + other.host_key() + "\n");
@@ -292,7 +238,7 @@ TEST_CASE("the host key type that is known is the one asked for") {
         return;
     }
     // Without known_hosts, the ed25519 key would be negotiated.
-    Server server({}, {"ecdsa", "ed25519"});
+    ListeningSshd server({}, {"ecdsa", "ed25519"});
     CHECK(run(ssh::fetch(server.options(), "echo hello")) == "hello\n");
 }
 
@@ -303,7 +249,7 @@ TEST_CASE("a closed port says what to check") {
     std::uint16_t port = 0;
     ssh::Options options;
     {
-        Server gone;
+        ListeningSshd gone;
         options = gone.options();
         port = gone.port;
     }
@@ -342,7 +288,7 @@ TEST_CASE("a refused login lists what was tried and what the server accepts") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     Sshd other;
     auto options = server.options();
     options.keys.front().path = other.user_key();
@@ -369,7 +315,7 @@ TEST_CASE("algorithms that only legacy has are named, with the option") {
     if (no_sshd()) {
         return;
     }
-    Server server("KexAlgorithms diffie-hellman-group16-sha512");
+    ListeningSshd server("KexAlgorithms diffie-hellman-group16-sha512");
     auto options = server.options();
     const auto error = connect_error(options);
     CHECK(error.kind() == ssh::ErrorKind::no_common_method);
@@ -384,7 +330,7 @@ TEST_CASE("a command that does not end is cut off by its deadline, and the conne
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         ssh::CommandOptions command;
@@ -415,7 +361,7 @@ TEST_CASE("when the server is killed in the middle of a command, that is said, a
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options, Sshd& sshd) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         auto shell = co_await connection.open_shell();
@@ -451,7 +397,7 @@ TEST_CASE("a device that stops answering fails the operation by its deadline, in
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options, Sshd& sshd) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         auto shell = co_await connection.open_shell();
@@ -482,7 +428,7 @@ TEST_CASE("closing does not wait for ever for a device that stopped answering") 
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     auto impatient = server.options();
     impatient.timeouts.close = 100ms;
     run([](ssh::Options options, Sshd& sshd) -> Coro<void> {
@@ -502,7 +448,7 @@ TEST_CASE("a device that has gone without a word is noticed by its silence") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     auto watchful = server.options();
     watchful.keepalive = 100ms;
     watchful.keepalive_tries = 3;
@@ -528,7 +474,7 @@ TEST_CASE("a cancelled command closes its connection") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     run([](ssh::Options options) -> Coro<void> {
         auto connection = co_await ssh::connect(std::move(options));
         auto task = create_task(connection.run("echo begun >&2; sleep 60"));
@@ -549,7 +495,7 @@ TEST_CASE("the end of the loop with connections, shells and commands under way i
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     const auto options = server.options();
     EventLoop loop;
     loop.run_until_complete([](const ssh::Options& each) -> Coro<void> {
@@ -570,7 +516,7 @@ TEST_CASE("a fetched command that fails is an error with its words") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     try {
         run(ssh::fetch(server.options(), "echo broken >&2; exit 4"));
         FAIL("no error");
@@ -585,7 +531,7 @@ TEST_CASE("many connections at once on one thread") {
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     const auto options = server.options();
     run([](const ssh::Options& each) -> Coro<void> {
         std::vector<Coro<std::string>> fetches;
@@ -603,7 +549,7 @@ TEST_CASE("a connection and a shell that outlive their loop are closed, and harm
     if (no_sshd()) {
         return;
     }
-    Server server;
+    ListeningSshd server;
     using Both = std::pair<ssh::Connection, ssh::Shell>;
     const auto [connection, shell] = run([](ssh::Options options) -> Coro<Both> {
         auto opened = co_await ssh::connect(std::move(options));

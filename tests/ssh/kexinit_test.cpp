@@ -52,7 +52,7 @@ TEST_CASE("an offer is read however the bytes are cut, after lines of chat") {
         }
         CHECK(reader.identification() == "SSH-2.0-Router_1.0 x");
         REQUIRE(reader.message().has_value());
-        const KexInit& message = reader.message().value();
+        const KexInit message = reader.message().value();
         CHECK(message.kex == std::vector<std::string>{"kex1", "kex2"});
         CHECK(message.host_key == std::vector<std::string>{"key1"});
         CHECK(message.cipher_to_server == std::vector<std::string>{"a", "b"});
@@ -60,6 +60,17 @@ TEST_CASE("an offer is read however the bytes are cut, after lines of chat") {
         CHECK(message.mac_to_server == std::vector<std::string>{"m", "n"});
         CHECK(message.mac_to_client == std::vector<std::string>{"o"});
     }
+}
+
+TEST_CASE(
+    "the key exchange method that both sides will choose is the first of ours that is offered") {
+    KexInitReader reader;
+    using Names = std::vector<std::string_view>;
+    CHECK(reader.first_shared_kex(Names{"kex1"}).empty());
+    reader.feed("SSH-2.0-x\r\n" + kexinit(offer));
+    CHECK(reader.first_shared_kex(Names{"other", "kex2", "kex1"}) == "kex2");
+    CHECK(reader.first_shared_kex(Names{"ex1", "kex", "kex11"}).empty());
+    CHECK(reader.first_shared_kex(Names{}).empty());
 }
 
 TEST_CASE("what is no offer gives none") {
@@ -144,11 +155,10 @@ TEST_CASE("legacy offers everything that the standard does, first") {
 }
 
 TEST_CASE("the known key types come first, and RSA stands for all its signatures") {
-    std::vector<std::string> names{"ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512",
-                                   "rsa-sha2-256"};
+    using Names = std::vector<std::string_view>;
+    Names names{"ssh-ed25519", "ecdsa-sha2-nistp256", "rsa-sha2-512", "rsa-sha2-256"};
     prefer_key_types(names, {"ssh-rsa"});
-    CHECK(names == std::vector<std::string>{"rsa-sha2-512", "rsa-sha2-256", "ssh-ed25519",
-                                            "ecdsa-sha2-nistp256"});
+    CHECK(names == Names{"rsa-sha2-512", "rsa-sha2-256", "ssh-ed25519", "ecdsa-sha2-nistp256"});
     prefer_key_types(names, {"ssh-ed25519"});
     CHECK(names.front() == "ssh-ed25519");
 }

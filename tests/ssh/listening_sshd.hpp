@@ -1,5 +1,5 @@
 #pragma once
-/// An sshd to connect to, and how connecting to it ends.
+/// An sshd that listens, and what is needed to get in.
 
 #include "sshd.hpp"
 
@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+/// True, and said, on a machine without sshd: these tests are skipped there.
 inline bool no_sshd() {
     if (!Sshd::available()) {
         MESSAGE("skipped: no sshd on this machine");
@@ -22,7 +23,6 @@ inline bool no_sshd() {
     return false;
 }
 
-/// An sshd that is listening, and what is needed to get in.
 struct ListeningSshd {
     explicit ListeningSshd(const std::string& config = {},
                            const std::vector<std::string>& host_keys = {"ed25519"})
@@ -40,6 +40,7 @@ struct ListeningSshd {
         options.port = port;
         options.username = sshd.user();
         options.known_hosts = {known_hosts()};
+        options.agent = "";
         return options;
     }
 

@@ -9,6 +9,7 @@
 
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <sstream>
 #include <string>
@@ -114,16 +115,91 @@ TEST_CASE("every cipher of OpenSSH's format but the authenticated ones decrypts"
     CHECK_FALSE(contains(text, "secret"));
 }
 
-TEST_CASE("what is not a usable private key says what it is") {
-    CHECK(contains(error_of([] { PrivateKey::parse("hello"); }), "no private key"));
-    CHECK(contains(error_of([] { PrivateKey::parse("ssh-ed25519 AAAA x"); }), "public key"));
-    CHECK(contains(error_of([] { PrivateKey::parse("PuTTY-User-Key-File-3: x"); }), "puttygen"));
-    CHECK(contains(error_of([] {
-                       PrivateKey::parse("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"
-                                         "-----END OPENSSH PRIVATE KEY-----\n");
-                   }),
+TEST_CASE("keys that OpenSSL has written are read") {
+    if (!find_program("openssl")) {
+        MESSAGE("skipped: no openssl on this machine");
+        return;
+    }
+
+    struct Case {
+        std::vector<std::string> options;
+        const char* expected;
+    };
+
+    for (const Case& c :
+         {Case{{"ed25519"}, "ssh-ed25519"},
+          Case{{"EC", "-pkeyopt", "ec_paramgen_curve:P-384"}, "ecdsa-sha2-nistp384"},
+          Case{{"RSA", "-pkeyopt", "rsa_keygen_bits:2048"}, "ssh-rsa"}}) {
+        for (const std::string passphrase : {"", "open sesame"}) {
+            CAPTURE(c.expected);
+            CAPTURE(passphrase);
+            const TempFolder folder;
+            const std::string file = folder.path() + "/key";
+            std::vector<std::string> command{"openssl", "genpkey", "-out", file, "-algorithm"};
+            command.insert(command.end(), c.options.begin(), c.options.end());
+            if (!passphrase.empty()) {
+                command.insert(command.end(), {"-aes-256-cbc", "-pass", "pass:" + passphrase});
+            }
+            REQUIRE(run_program(command) == 0);
+            const auto key = PrivateKey::load(file, passphrase);
+            CHECK(key.type() == c.expected);
+            CHECK(PrivateKey::parse(read(file), passphrase).public_key() == key.public_key());
+            if (!passphrase.empty()) {
+                CHECK(contains(error_of([&] { PrivateKey::load(file); }), "the key is encrypted"));
+                CHECK(contains(error_of([&] { PrivateKey::load(file, "wrong"); }),
+                               "wrong passphrase"));
+            }
+        }
+    }
+    const TempFolder folder;
+    const std::string file = folder.path() + "/key";
+    REQUIRE(run_program({"openssl", "genpkey", "-out", file, "-algorithm", "EC", "-pkeyopt",
+                         "ec_paramgen_curve:secp256k1"}) == 0);
+    CHECK(contains(error_of([&] { PrivateKey::load(file); }), "elliptic curve"));
+    REQUIRE(run_program({"openssl", "genpkey", "-out", file, "-algorithm", "X25519"}) == 0);
+    CHECK(contains(error_of([&] { PrivateKey::load(file); }), "SSH does not know"));
+}
+
+TEST_CASE("what is not a usable private key says what it is, in which file, and the remedy") {
+    const TempFolder folder;
+    const std::string file = folder.path() + "/key";
+    const auto error = [&](const std::string& text, const muster::Secret& passphrase = {}) {
+        std::ofstream(file) << text;
+        try {
+            PrivateKey::load(file, passphrase);
+        } catch (const Error& failed) {
+            CHECK(failed.kind() == ErrorKind::configuration);
+            CHECK(contains(failed.reason(), file));
+            CHECK_FALSE(failed.remedy().empty());
+            CHECK_FALSE(contains(failed.what(), "open sesame"));
+            return std::string(failed.what());
+        }
+        FAIL("no error");
+        return std::string();
+    };
+    CHECK(contains(error(""), "it is empty"));
+    CHECK(contains(error("hello"), "no private key"));
+    CHECK(contains(error("ssh-ed25519 AAAA x"), "public key"));
+    CHECK(contains(error("sk-ssh-ed25519@openssh.com AAAA x"), "public key"));
+    CHECK(contains(error("-----BEGIN PUBLIC KEY-----\nAAAA\n-----END PUBLIC KEY-----\n"),
+                   "public key"));
+    CHECK(contains(error("PuTTY-User-Key-File-3: x"), "puttygen"));
+    CHECK(contains(error("-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n"
+                         "-----END OPENSSH PRIVATE KEY-----\n"),
                    "malformed"));
-    CHECK(contains(error_of([] { PrivateKey::load("/nonexistent/key"); }), "no such file"));
+    CHECK(contains(error("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"),
+                   "cannot read the key"));
+    generate(folder.path() + "/encrypted", "ed25519", "256", "open sesame", {"-a", "1"});
+    const std::string encrypted = read(folder.path() + "/encrypted");
+    CHECK(contains(error(encrypted), "the key is encrypted (give its passphrase"));
+    CHECK(contains(error(encrypted, "close sesame"), "wrong passphrase (ssh-keygen -y"));
+
+    const auto missing = error_of([] { PrivateKey::load("/nonexistent/key"); });
+    CHECK(contains(missing, "/nonexistent/key: no such file (make a key with ssh-keygen"));
+    const auto directory = error_of([&] { PrivateKey::load(folder.path()); });
+    CHECK(contains(directory, "cannot read " + folder.path()));
+    CHECK(contains(directory, "may this user read it?"));
+    CHECK(contains(error_of([] { PrivateKey::parse(""); }), "cannot use the key in memory"));
 }
 
 TEST_CASE("a damaged key of any length is refused, never misread") {

@@ -8,8 +8,10 @@
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
+#include <filesystem>
 #include <stdexcept>
 #include <string_view>
+#include <system_error>
 
 extern char** environ; // NOLINT
 
@@ -75,4 +77,13 @@ std::optional<std::string> find_program(const std::string& name) {
         rest.remove_prefix(std::min(colon + 1, rest.size()));
     }
     return std::nullopt;
+}
+
+std::size_t times_open(const std::string& path) {
+    std::size_t count = 0;
+    for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+        std::error_code gone;
+        count += std::filesystem::read_symlink(entry.path(), gone) == path ? 1 : 0;
+    }
+    return count;
 }

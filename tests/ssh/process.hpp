@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstddef>
 #include <optional>
 #include <string>
 #include <vector>
@@ -11,6 +12,9 @@ int run_program(const std::vector<std::string>& command, const std::string& outp
 
 /// Where a program is (PATH and the sbin folders); nothing where it is not installed.
 std::optional<std::string> find_program(const std::string& name);
+
+/// How often this process has the file open.
+std::size_t times_open(const std::string& path);
 
 /// A program running in the background; its end comes with this object's.
 class Process {

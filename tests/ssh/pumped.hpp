@@ -11,6 +11,7 @@
 #include <cstddef>
 #include <limits>
 #include <string>
+#include <thread>
 #include <utility>
 
 template <class Step>
@@ -50,6 +51,7 @@ public:
                received < budget) {
             transfer();
         }
+        compute();
         flush();
         const int result = operation.finished() ? operation.result() : cut_off;
         engine.finish(operation);
@@ -60,6 +62,7 @@ public:
 
     std::size_t chunk = 65536;
     std::size_t received = 0;
+    int computed = 0; ///< how often the engine asked for another thread
     /// After so many bytes from the server, operations are cut off where they stand.
     std::size_t budget = std::numeric_limits<std::size_t>::max();
 
@@ -79,7 +82,18 @@ private:
         }
     }
 
+    // On another thread, as the loop has it.
+    void compute() {
+        while (engine.wants_compute()) {
+            ++computed;
+            engine.begin_compute();
+            std::thread([this] { engine.compute(); }).join();
+            engine.end_compute();
+        }
+    }
+
     void transfer() {
+        compute();
         flush();
         struct pollfd ready{fd_, POLLIN, 0};
 

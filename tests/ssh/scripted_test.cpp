@@ -1,6 +1,8 @@
 // What servers do that neither sshd nor the virtual devices can be asked for.
+#include "process.hpp"
 #include "pumped.hpp"
 #include "scripted_server.hpp"
+#include "temp_folder.hpp"
 
 #include <muster/muster.hpp>
 #include <muster/ssh/connection.hpp>
@@ -12,6 +14,7 @@
 #include <sys/socket.h>
 
 #include <chrono>
+#include <cstddef>
 #include <string>
 #include <utility>
 #include <vector>
@@ -93,7 +96,161 @@ struct Dialogue {
     }
 };
 
+// libssh would have callbacks instead, which know nothing of keyboard-interactive.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wdeprecated-declarations"
+
+/// Wants several ways of logging in, one after the other; what was tried.
+struct Steps {
+    std::vector<int> wanted; // SSH_AUTH_METHOD_..., each one or several of them
+    std::vector<std::string> tried = {};
+
+    void hold(ssh_session session) {
+        std::size_t at = 0;
+        while (ssh_message message = ssh_message_get(session)) {
+            if (ssh_message_type(message) != SSH_REQUEST_AUTH) {
+                ssh_message_reply_default(message);
+            } else if (!asked_for_more(message)) {
+                const bool right = judge(session, message, wanted[at]);
+                at += right ? 1 : 0;
+                if (at == wanted.size()) {
+                    ssh_message_auth_reply_success(message, 0);
+                    ssh_message_free(message);
+                    return;
+                }
+                ssh_message_auth_set_methods(message, wanted[at]);
+                if (right) {
+                    ssh_message_auth_reply_success(message, 1);
+                } else {
+                    ssh_message_reply_default(message);
+                }
+            }
+            ssh_message_free(message);
+        }
+    }
+
+private:
+    static bool asked_for_more(ssh_message message) {
+        if (ssh_message_subtype(message) == SSH_AUTH_METHOD_PUBLICKEY &&
+            ssh_message_auth_publickey_state(message) == SSH_PUBLICKEY_STATE_NONE) {
+            ssh_message_auth_reply_pk_ok_simple(message);
+            return true;
+        }
+        if (ssh_message_subtype(message) == SSH_AUTH_METHOD_INTERACTIVE &&
+            ssh_message_auth_kbdint_is_response(message) == 0) {
+            const char* prompt = "Token: ";
+            char echo = 0;
+            ssh_message_auth_interactive_request(message, "", "", 1, &prompt, &echo);
+            return true;
+        }
+        return false;
+    }
+
+    bool judge(ssh_session session, ssh_message message, int methods) {
+        const int method = ssh_message_subtype(message);
+        bool right = false;
+        switch (method) {
+        case SSH_AUTH_METHOD_PUBLICKEY:
+            tried.emplace_back("key");
+            right = ssh_message_auth_publickey_state(message) == SSH_PUBLICKEY_STATE_VALID;
+            break;
+        case SSH_AUTH_METHOD_PASSWORD:
+            tried.emplace_back(ssh_message_auth_password(message));
+            right = tried.back() == "secret";
+            break;
+        case SSH_AUTH_METHOD_INTERACTIVE:
+            tried.emplace_back(ssh_userauth_kbdint_getanswer(session, 0));
+            right = tried.back() == "567";
+            break;
+        default:
+            break;
+        }
+        return right && (method & methods) != 0;
+    }
+};
+
+#pragma GCC diagnostic pop
+
+/// What a server that wants these steps was given; `error`: how the login ended.
+std::vector<std::string> steps_of(const std::vector<int>& wanted, ssh::Options options,
+                                  std::string& error) {
+    Steps steps{wanted};
+    {
+        const ScriptedServer server([&](ssh_session session) { steps.hold(session); });
+        options.port = server.port();
+        error.clear();
+        try {
+            run(ssh::connect(std::move(options)));
+        } catch (const ssh::Error& refused) {
+            CHECK(refused.kind() == ssh::ErrorKind::authentication);
+            error = refused.what();
+        }
+    }
+    return steps.tried;
+}
+
 } // namespace
+
+TEST_CASE("a server that wants several ways of logging in gets one after the other") {
+    const TempFolder folder;
+    REQUIRE(run_program({"ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f",
+                         folder.path() + "/key"}) == 0);
+    ssh::Options options;
+    options.host = "127.0.0.1";
+    options.username = "ops";
+    options.host_key_policy = ssh::HostKeyPolicy::insecure_ignore;
+    ssh::KeySource key;
+    key.path = folder.path() + "/key";
+    options.keys = {key};
+    options.password = "secret";
+    options.responder = [](const ssh::Challenge& challenge) {
+        return std::vector<Secret>(challenge.prompts.size(), "567");
+    };
+    using Tried = std::vector<std::string>;
+    constexpr int by_key = SSH_AUTH_METHOD_PUBLICKEY;
+    constexpr int by_password = SSH_AUTH_METHOD_PASSWORD;
+    constexpr int by_answers = SSH_AUTH_METHOD_INTERACTIVE;
+    std::string error;
+    CHECK(steps_of({by_key, by_answers}, options, error) == Tried{"key", "567"});
+    CHECK(error == "");
+    CHECK(steps_of({by_key, by_password}, options, error) == Tried{"key", "secret"});
+    CHECK(error == "");
+    CHECK(steps_of({by_password, by_answers}, options, error) == Tried{"secret", "567"});
+    CHECK(error == "");
+    CHECK(steps_of({by_answers, by_password}, options, error) == Tried{"567", "secret"});
+    CHECK(error == "");
+    CHECK(steps_of({by_password, by_key, by_answers}, options, error) ==
+          Tried{"secret", "key", "567"});
+    CHECK(error == "");
+
+    options.responder = nullptr;
+    CHECK(steps_of({by_key, by_answers}, options, error) == Tried{"key", "secret"});
+    CHECK(contains(error, "(accepted, but not enough), password (keyboard-interactive); "
+                          "the device still asks for: keyboard-interactive"));
+    options.password = "";
+    CHECK(steps_of({by_key, by_answers}, options, error) == Tried{"key"});
+    CHECK(contains(error, "Options::responder"));
+    options.keys.clear();
+    options.password = "wrong";
+    CHECK(steps_of({by_password | by_answers}, options, error) == Tried{"wrong"});
+    CHECK(contains(error, "tried: password; the device accepts"));
+    CHECK_FALSE(contains(error, "wrong"));
+    options.responder = [](const ssh::Challenge&) { return std::vector<Secret>{"wrong"}; };
+    CHECK(steps_of({by_password | by_answers}, options, error) == Tried{"wrong"});
+    CHECK(contains(error, "tried: keyboard-interactive; the device accepts"));
+}
+
+TEST_CASE("a server that is never content is left") {
+    ssh::Options options;
+    options.host = "127.0.0.1";
+    options.username = "ops";
+    options.host_key_policy = ssh::HostKeyPolicy::insecure_ignore;
+    options.password = "secret";
+    std::string error;
+    const std::vector<int> never(100, SSH_AUTH_METHOD_PASSWORD);
+    CHECK(steps_of(never, options, error).size() == 10);
+    CHECK(contains(error, "the device still asks for: password"));
+}
 
 TEST_CASE("a password answers a keyboard-interactive prompt") {
     Dialogue dialogue{{"Password: "}, {0}, "secret"};

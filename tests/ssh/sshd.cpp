@@ -70,6 +70,8 @@ Sshd::Sshd(const std::string& more, const std::vector<std::string>& host_key_typ
                          "LogLevel VERBOSE\n"
                          "AcceptEnv LANG LC_*\n"
                          "Subsystem sftp internal-sftp\n";
+    // Not the start-up files of whoever runs the tests.
+    config += "SetEnv HOME=" + folder() + "\n";
     for (const auto& type : host_key_types) {
         generate(type, folder() + "/host_" + type);
         config += "HostKey " + folder() + "/host_" + type + "\n";
@@ -151,6 +153,14 @@ void Sshd::kill_sessions(int signal) {
     const std::lock_guard lock(mutex_);
     for (const pid_t pid : sessions_) {
         ::kill(-pid, signal);
+    }
+}
+
+void Sshd::wait_for_sessions() {
+    const std::lock_guard lock(mutex_);
+    for (const pid_t pid : sessions_) {
+        siginfo_t info{};
+        ::waitid(P_PID, static_cast<id_t>(pid), &info, WEXITED | WNOWAIT);
     }
 }
 

@@ -37,6 +37,9 @@ public:
     /// Sends a signal to every process that serves a connection.
     void kill_sessions(int signal = SIGKILL);
 
+    /// Waits until every process that served a connection has ended.
+    void wait_for_sessions();
+
     /// The user that may log in: the one who runs the test.
     [[nodiscard]] const std::string& user() const noexcept { return user_; }
 

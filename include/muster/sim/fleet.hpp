@@ -23,6 +23,9 @@ struct DeviceSpec {
     Secret enable_secret = "secret";
     bool starts_privileged = false;  ///< logs in at `name#`
     bool own_host_key = false;       ///< an ed25519 key of its own instead of the fleet's
+    /// The SSH key exchange methods it offers, separated by commas, such as
+    /// "diffie-hellman-group16-sha512" for an old and slow device; empty: modern ones.
+    std::string key_exchange = {};
     std::vector<std::string> config; ///< configuration lines it starts with
     Latency latency;
     Fault fault;

@@ -68,9 +68,10 @@ public:
     static std::shared_ptr<const KnownHosts> cached(const std::vector<std::string>& files);
 
     /// What the files say about the key (wire format) that `host` presents on `port`. As in
-    /// OpenSSH, a host on another port than 22 may also match by its entry without a port. A host
-    /// that is known by keys of other types only counts as changed: the key exchange asks for the
-    /// known types first, so an honest host would have presented one of them.
+    /// OpenSSH, a host on another port than 22 may also match by its line without a port, if it has
+    /// none with the port. A host that is known by keys of other types only counts as changed: the
+    /// key exchange asks for the known types first, so an honest host would have presented one of
+    /// them.
     [[nodiscard]] HostKeyVerdict check(std::string_view host, std::uint16_t port,
                                        std::string_view key) const;
 
@@ -109,10 +110,14 @@ private:
     std::vector<Problem> problems_;
 };
 
-/// Appends a line for the key (wire format) to the file, in one write under a file lock, creating
-/// the file (mode 0600) and its folder (0700) where missing. Throws ssh::Error when that fails.
-void append_known_host(const std::string& file, std::string_view host, std::uint16_t port,
-                       std::string_view key);
+/// Adds the key (wire format) of a host that is new to the first of the files, creating it (mode
+/// 0600) and its folder (0700) where missing. Returns what the files said just before, read again
+/// under a lock of that file: `unknown` means that the line was added; otherwise somebody was
+/// quicker, and nothing was written. Any number of threads and programs may do this at once. Waits
+/// up to 10 s for the lock: not for the event loop's thread. Throws ssh::Error when the file cannot
+/// be read, locked or written.
+HostKeyVerdict accept_new_host_key(const std::vector<std::string>& files, std::string_view host,
+                                   std::uint16_t port, std::string_view key);
 
 /// "~/.ssh/known_hosts" of the user who runs the program, and the machine's
 /// "/etc/ssh/ssh_known_hosts".

@@ -67,6 +67,9 @@ public:
     /// From now on `post` refuses; on the loop's thread.
     void close() noexcept;
 
+    /// The loop, or null once it is closed; on the loop's thread.
+    [[nodiscard]] LoopCore* core() const noexcept { return core_; }
+
 private:
     friend class LoopCore;
 
