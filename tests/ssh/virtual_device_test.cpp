@@ -5,6 +5,7 @@
 #include <muster/muster.hpp>
 #include <muster/sim/fleet.hpp>
 #include <muster/ssh/connection.hpp>
+#include <muster/testing.hpp>
 
 #include <doctest/doctest.h>
 
@@ -271,4 +272,20 @@ TEST_CASE("a hundred devices at once") {
             CHECK(contains(results[static_cast<std::size_t>(i)], "hostname " + all.fleet.name(i)));
         }
     }(devices));
+}
+
+TEST_CASE("a virtual clock stands still while a device works, and for nothing else") {
+    sim::FleetOptions options;
+    options.device.latency.command = 20ms;
+    const Device device({}, options);
+    testing::run_virtual([](ssh::Options where) -> Coro<void> {
+        const auto start = Clock::now();
+        auto connection = co_await ssh::connect(std::move(where));
+        const auto done = co_await connection.run("show version");
+        CHECK(contains(done.out, "Version"));
+        CHECK(Clock::now() == start);
+        co_await async_sleep(10s);
+        CHECK(Clock::now() == start + 10s);
+        co_await connection.close();
+    }(device.options()));
 }
