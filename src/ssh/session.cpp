@@ -152,15 +152,19 @@ void Session::settle() {
 
 namespace {
 
-/// For arithmetic alone: as many threads as there are processors, and behind the loop's thread when
-/// there is too much to do.
+/// Behind the loop's thread, when there is too much to do.
+void lower_priority_of_this_thread() {
+#ifdef __linux__ // elsewhere it would be the whole process
+    constexpr int below_normal = 5;
+    static_cast<void>(::setpriority(PRIO_PROCESS, 0, below_normal));
+#endif
+}
+
+/// For arithmetic alone: as many threads as there are processors.
 concurrent::Executor& compute_executor() {
     static concurrent::ThreadPoolExecutor executor(
         std::max(1, static_cast<int>(std::thread::hardware_concurrency())),
-        {.thread_name_prefix = "muster-kex", .initializer = [] {
-             constexpr int below_normal = 5;
-             static_cast<void>(::setpriority(PRIO_PROCESS, 0, below_normal)); // this thread's
-         }});
+        {.thread_name_prefix = "muster-kex", .initializer = lower_priority_of_this_thread});
     return executor;
 }
 
