@@ -1,5 +1,6 @@
 // What the network does to a session: at each of its steps, and at every so many bytes. Each time
 // the error has to name the phase, nothing may be left behind, and a session beside it goes on.
+#include "contains.hpp"
 #include "fault_proxy.hpp"
 #include "session_steps.hpp"
 #include "sshd.hpp"
@@ -47,10 +48,6 @@ constexpr std::size_t stride = slow_build ? 53 : 11;
 
 /// Long enough for everything that goes well.
 constexpr auto patience = 20s;
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 /// A server and what to ask it.
 struct Peer {

@@ -1,5 +1,5 @@
 // Against virtual devices: what a real sshd cannot be made to do.
-#include "sshd.hpp"
+#include "listening_sshd.hpp"
 #include "temp_folder.hpp"
 
 #include <muster/muster.hpp>
@@ -46,20 +46,6 @@ struct Device {
     TempFolder folder;
     sim::Fleet fleet;
 };
-
-ssh::Error connect_error(ssh::Options options) {
-    try {
-        run(ssh::connect(std::move(options)));
-    } catch (const ssh::Error& error) {
-        return error;
-    }
-    FAIL("it connected");
-    std::abort();
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 } // namespace
 
