@@ -4,8 +4,8 @@
 # Installs what building muster needs, on Debian 12, Debian 13 and Ubuntu 24.04. Does nothing when
 # everything is there, and asks for sudo only when something is missing.
 #
-#   --tests   also what the tests run against: OpenSSH, AsyncSSH, FRRouting and gdb. No system service
-#             is started or enabled; the tests start their own, on loopback.
+#   --tests   also what the tests run against: OpenSSH, dropbear, AsyncSSH, paramiko, FRRouting and gdb.
+#             No system service is started or enabled; the tests start their own, on loopback.
 #   --lint    also clang-format and clang-tidy
 #   --list    only print the packages
 set -euo pipefail
@@ -54,15 +54,17 @@ Please install, under your system's names for them:
   build tools   CMake >= 3.25, Ninja, pkg-config, ccache (optional)
   libraries     Boost >= 1.81 (headers), libssh2 >= 1.10, OpenSSL 3, zlib, nlohmann_json, yaml-cpp,
                 CLI11, fmt, spdlog
-  for tests     doctest, Python >= 3.9, libssh >= 0.10 (server side), openssl, ssh, sshd, FRRouting,
-                gdb >= 13
+  for tests     doctest, Python >= 3.9, libssh >= 0.10 (server side), openssl, ssh, sshd, dropbear,
+                AsyncSSH, paramiko, FRRouting, gdb >= 13
 
 then: cmake --preset release && cmake --build --preset release
 END
     exit 1
     ;;
 esac
-[[ $tests == no ]] || packages+=(openssh-client openssh-server frr iproute2 procps gdb python3-asyncssh)
+# dropbear-bin is dropbear without its service.
+[[ $tests == no ]] ||
+    packages+=(openssh-client openssh-server frr iproute2 procps gdb dropbear-bin python3-asyncssh python3-paramiko)
 [[ $lint == no ]] || packages+=("clang-format-$MUSTER_LLVM" "clang-tidy-$MUSTER_LLVM")
 
 if [[ $list == yes ]]; then

@@ -20,7 +20,4 @@ Workload longest_step(bool slow);
 /// So many sessions opened and held: time by the clock, and memory.
 Workload held_sessions(std::size_t sessions);
 
-/// A large file fetched.
-Workload sftp_get();
-
 } // namespace bench

@@ -2,6 +2,7 @@
 
 #include "demo.hpp"
 #include "options.hpp"
+#include "password.hpp"
 #include "report.hpp"
 #include "run.hpp"
 
@@ -39,7 +40,7 @@ std::string read_config_file(const std::string& path) {
 muster::fleet::Inventory load_inventory(const Options& options) {
     muster::fleet::LoadOptions defaults;
     defaults.username = options.username;
-    defaults.password = read_password(options.password_from);
+    defaults.password = programs::read_password(options.password_from);
     auto inventory = muster::fleet::Inventory::load(options.inventory, defaults);
     for (const std::string& warning : inventory.warnings()) {
         fmt::print(stderr, "config-push: {}\n", warning);

@@ -1,6 +1,5 @@
 #pragma once
 
-#include <muster/core/secret.hpp>
 #include <muster/ssh/options.hpp>
 
 #include <chrono>
@@ -36,9 +35,5 @@ struct Options {
 
 /// The options, or the exit status after --help, --version or a usage error (which were printed).
 [[nodiscard]] std::variant<Options, int> parse_options(int argc, char** argv);
-
-/// The password that --password-from refers to: `env:NAME`, `file:PATH` or `prompt` (asked for on
-/// the terminal, without echo). Throws muster::ValueError, which never holds the password.
-[[nodiscard]] muster::Secret read_password(const std::string& source);
 
 } // namespace config_push

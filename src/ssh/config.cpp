@@ -45,6 +45,17 @@ HostKeyPolicy parse_policy(std::string_view text) {
     throw ValueProblem("expected yes, ask, accept-new or no");
 }
 
+bool parse_flag(std::string_view text) {
+    const std::string word = detail::lower(text);
+    if (word == "yes" || word == "true") {
+        return true;
+    }
+    if (word == "no" || word == "false") {
+        return false;
+    }
+    throw ValueProblem("expected yes or no");
+}
+
 void check_list(const Values& values) {
     if (values.size() > 1 && std::find(values.begin(), values.end(), "none") != values.end()) {
         throw ValueProblem("'none' stands alone");
@@ -61,8 +72,10 @@ struct Keyword {
 constexpr auto anything = [](const Values& /*values*/) {};
 constexpr auto check_time = [](const Values& values) { detail::parse_time(values[0]); };
 
-constexpr std::array<Keyword, 12> keywords{
+constexpr std::array<Keyword, 14> keywords{
     {{"hostname", anything},
+     {"identitiesonly", [](const Values& values) { parse_flag(values[0]); }},
+     {"identityagent", anything},
      {"user", anything},
      {"port", [](const Values& values) { detail::parse_port(values[0]); }},
      {"identityfile", anything},
@@ -332,6 +345,12 @@ public:
         if (const auto* setting = find("stricthostkeychecking")) {
             result.host_key_policy = parse_policy(setting->values[0]);
         }
+        if (const auto* setting = find("identitiesonly")) {
+            result.identities_only = parse_flag(setting->values[0]);
+        }
+        if (const auto* setting = find("identityagent")) {
+            result.agent = agent(*setting);
+        }
         if (const auto* setting = find("hostkeyalias")) {
             result.host_key_alias = setting->values[0];
         }
@@ -519,6 +538,20 @@ private:
             }
         }
         return sources;
+    }
+
+    /// Nothing where the environment decides, as it does without the keyword.
+    [[nodiscard]] std::optional<std::string> agent(const Setting& setting) const {
+        const std::string& value = setting.values[0];
+        if (value == "SSH_AUTH_SOCK") {
+            return std::nullopt;
+        }
+        if (value == "none") {
+            return "";
+        }
+        return path(setting, value.starts_with('$') && !value.starts_with("${")
+                                 ? "${" + value.substr(1) + "}"
+                                 : value);
     }
 
     [[nodiscard]] static bool exists(const std::string& file) {

@@ -286,8 +286,9 @@ void Engine::before_free(std::string_view bytes) noexcept {
     if (watch_ != nullptr) {
         watch_->on_free(bytes);
     }
-    // libssh2 1.10 and 1.11 do not tell an exit status of 0 from none at all, and never tell a
-    // channel's number. Both are in the server's messages, which pass by here.
+    // libssh2 1.10 and 1.11 do not tell an exit status of 0 from none at all, never tell a
+    // channel's number, and report whatever lies in memory as the signal if the message is cut
+    // short. All three are in the server's messages, which pass by here.
     if (bytes.size() < 6) {
         return;
     }
@@ -300,13 +301,23 @@ void Engine::before_free(std::string_view bytes) noexcept {
     const std::uint32_t channel = message.uint32();
     if (kind == message_channel_open_confirmation) {
         confirmed_channel_ = channel;
-    } else if (kind == message_channel_request && message.string() == "exit-status") {
+    } else if (kind == message_channel_request) {
+        const std::string_view request = message.string();
         message.byte(); // wants no reply
-        const std::uint32_t status = message.uint32();
-        for (EngineChannel& open : channels_) {
-            if (message.ok() && open.id_ == channel) {
-                open.exit_status_ = static_cast<int>(status);
+        const auto open =
+            std::find_if(channels_.begin(), channels_.end(),
+                         [&](const EngineChannel& one) { return one.id_ == channel; });
+        if (open == channels_.end()) {
+            return;
+        }
+        if (request == "exit-status") {
+            const std::uint32_t status = message.uint32();
+            if (message.ok()) {
+                open->exit_status_ = static_cast<int>(status);
             }
+        } else if (request == "exit-signal") {
+            constexpr std::size_t longest = 64; // what follows is no signal's name
+            open->exit_signal_ = message.string().substr(0, longest);
         }
     }
 }
@@ -851,14 +862,6 @@ int Engine::close_channel(EngineChannel& channel) {
         if (const int status = libssh2_channel_get_exit_status(channel.raw_); status != 0) {
             channel.exit_status_ = status;
         }
-    }
-    char* signal = nullptr;
-    std::size_t length = 0;
-    if (libssh2_channel_get_exit_signal(channel.raw_, &signal, &length, nullptr, nullptr, nullptr,
-                                        nullptr) == 0 &&
-        signal != nullptr) {
-        channel.exit_signal_.assign(signal, length);
-        libssh2_free(session_, signal);
     }
     return 0;
 }

@@ -67,6 +67,11 @@ struct alignas(std::max_align_t) SessionOwner::Block {
 };
 
 void* SessionOwner::allocate(std::size_t size) noexcept {
+    // libssh2 believes the lengths that a server names: 24 bytes of it could cost 4 GiB.
+    constexpr std::size_t most = 1024 * 1024;
+    if (size > most) {
+        return nullptr;
+    }
     auto* block = static_cast<Block*>(std::malloc(sizeof(Block) + size));
     if (block == nullptr) {
         return nullptr;

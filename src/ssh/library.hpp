@@ -33,7 +33,7 @@ public:
     /// Shows memory just before libssh2 frees it: decrypted packets of the server among it.
     virtual void before_free(std::string_view bytes) noexcept = 0;
 
-    /// Memory that libssh2 will free; null when there is none.
+    /// Memory that libssh2 will free; null when there is none, or for more than any packet needs.
     void* allocate(std::size_t size) noexcept;
     void release(void* pointer) noexcept;
     void* reallocate(void* pointer, std::size_t size) noexcept;

@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <exception>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -72,7 +73,7 @@ public:
           options_(options),
           identities_(std::move(identities)) {
         if (const auto path = agent_path(options)) {
-            agent_.emplace(*path, options.timeouts.agent);
+            agent_ = std::make_unique<Agent>(*path, options.timeouts.agent);
         }
     }
 
@@ -123,14 +124,14 @@ private:
 
     /// Unasked for, and so only where nothing better is given.
     [[nodiscard]] bool offers_agent_keys() const {
-        return agent_ && !agent_keys_ && identities_.empty() && !options_.identities_only &&
+        return agent_ && !agent_asked_ && identities_.empty() && !options_.identities_only &&
                (options_.agent || options_.password.empty());
     }
 
     Coro<void> add_agent_keys() {
         co_await list_agent_keys();
         std::size_t left = 0;
-        for (const AgentKey& key : *agent_keys_) {
+        for (const AgentKey& key : agent_keys_) {
             if (!libssh2_knows(key_type(key.public_key))) {
                 continue;
             }
@@ -154,10 +155,9 @@ private:
 
     /// Asks once; an agent that does not answer has no keys.
     Coro<void> list_agent_keys() {
-        if (agent_keys_) {
+        if (std::exchange(agent_asked_, true)) {
             co_return;
         }
-        agent_keys_.emplace();
         try {
             agent_keys_ = co_await agent_->keys();
         } catch (const AgentError& error) {
@@ -178,7 +178,7 @@ private:
             const auto same = [&](const AgentKey& key) {
                 return key.public_key == identity.public_key;
             };
-            if (std::none_of(agent_keys_->begin(), agent_keys_->end(), same)) {
+            if (std::none_of(agent_keys_.begin(), agent_keys_.end(), same)) {
                 co_return agent_problem_.empty() ? "which the SSH agent does not have"
                                                  : "since " + agent_problem_;
             }
@@ -305,8 +305,8 @@ private:
         if (code == LIBSSH2_ERROR_PASSWORD_EXPIRED) {
             throw password_expired(change);
         }
-        if (change.asked > 0 && code == LIBSSH2_ERROR_AUTHENTICATION_FAILED &&
-            !(engine_.refusal() && engine_.refusal()->partial)) {
+        const auto& refusal = engine_.refusal();
+        if (change.asked > 0 && refusal && !refusal->partial) {
             tried_.back() += " (expired; the device refused to change it)";
         }
         co_return judge(code);
@@ -392,8 +392,9 @@ private:
     const Options& options_;
     std::vector<Identity> identities_;
     std::size_t next_ = 0;
-    std::optional<Agent> agent_;
-    std::optional<std::vector<AgentKey>> agent_keys_; // once it was asked
+    std::unique_ptr<const Agent> agent_;
+    std::vector<AgentKey> agent_keys_;
+    bool agent_asked_ = false;
     std::string agent_problem_;
     std::string too_many_; // what was left out, once the others have been tried
     std::vector<std::string> methods_;

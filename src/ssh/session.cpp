@@ -25,14 +25,11 @@ constexpr std::size_t enough_unread = 256 * 1024;
 } // namespace
 
 /// Waits for the end of a channel that nobody holds any more.
-class Session::Reaper final : public Operation {
+class Session::Closing final : public Operation {
 public:
-    Reaper(Session& session, EngineChannel& channel) : session_(session), channel_(channel) {}
+    Closing(Session& session, EngineChannel& channel) : session_(session), channel_(channel) {}
 
-    ~Reaper() override {
-        session_.engine_->finish(*this, true);
-        session_.engine_->free_channel(channel_);
-    }
+    ~Closing() override { session_.engine_->free_channel(channel_); }
 
     int step() override { return session_.engine_->close_channel(channel_); }
 
@@ -47,61 +44,56 @@ private:
 class Session::Opening final : public Operation {
 public:
     Opening(Session& session, std::optional<Target> target)
-        : Operation(session.engine_.get()),
-          session_(session),
-          target_(std::move(target)),
-          done_(session.loop_.create_future<void>()) {}
+        : Operation(session.engine_.get()), session_(session), target_(std::move(target)) {}
 
-    ~Opening() override { session_.engine_->finish(*this); }
+    ~Opening() override {
+        if (channel_ != nullptr) {
+            session_.drop(*channel_); // nobody has come for it
+        }
+    }
 
     int step() override {
         return target_ ? session_.engine_->open_tunnel(channel_, target_->host, target_->port)
                        : session_.engine_->open_channel(channel_);
     }
 
-    void wake() noexcept override {
-        if (!done_.done()) {
-            done_.set_result();
-        }
-    }
+    void wake() noexcept override { woken_.wake(); }
 
-    [[nodiscard]] Future<void>& done() noexcept { return done_; }
+    Future<void>& wait() { return woken_.wait(session_.loop_); }
+
+    void abandon() noexcept { woken_.forget(); }
 
     /// The channel, if it was opened; once.
     EngineChannel* take_channel() noexcept { return std::exchange(channel_, nullptr); }
-
-    bool abandoned = false;
 
 private:
     Session& session_;
     std::optional<Target> target_;
     EngineChannel* channel_ = nullptr;
-    Future<void> done_;
+    Wakeup woken_;
 };
 
 /// Whoever waits for a channel to open. One that goes leaves the opening to the session.
 class Session::OpeningGuard {
 public:
     OpeningGuard(Session& session, std::optional<Target> target)
-        : session_(session),
-          opening_(session.openings_.emplace(session.openings_.end(), session, std::move(target))) {
+        : session_(session), opening_(std::make_unique<Opening>(session, std::move(target))) {
+        session_.begin(*opening_);
     }
 
     OpeningGuard(const OpeningGuard&) = delete;
     OpeningGuard& operator=(const OpeningGuard&) = delete;
 
     ~OpeningGuard() {
-        opening_->abandoned = true;
-        session_.reap();
+        opening_->abandon();
+        session_.finish_in_background(std::move(opening_));
     }
 
-    [[nodiscard]] Opening* operator->() const noexcept { return &*opening_; }
-
-    [[nodiscard]] Opening& operator*() const noexcept { return *opening_; }
+    [[nodiscard]] Opening* operator->() const noexcept { return opening_.get(); }
 
 private:
     Session& session_;
-    std::list<Opening>::iterator opening_;
+    std::unique_ptr<Opening> opening_;
 };
 
 Session::Session(std::string host, std::uint16_t port, const Methods& methods,
@@ -141,7 +133,7 @@ void Session::resume() {
 
 // After anything that the engine did: send what it wants sent, and read on if it can take more.
 void Session::settle() {
-    reap();
+    reap(false);
     if (!transport_) {
         return;
     }
@@ -160,15 +152,19 @@ void Session::settle() {
 
 namespace {
 
-/// For arithmetic alone: as many threads as there are processors, and behind the loop's thread when
-/// there is too much to do.
+/// Behind the loop's thread, when there is too much to do.
+void lower_priority_of_this_thread() {
+#ifdef __linux__ // elsewhere it would be the whole process
+    constexpr int below_normal = 5;
+    static_cast<void>(::setpriority(PRIO_PROCESS, 0, below_normal));
+#endif
+}
+
+/// For arithmetic alone: as many threads as there are processors.
 concurrent::Executor& compute_executor() {
     static concurrent::ThreadPoolExecutor executor(
         std::max(1, static_cast<int>(std::thread::hardware_concurrency())),
-        {.thread_name_prefix = "muster-kex", .initializer = [] {
-             constexpr int below_normal = 5;
-             static_cast<void>(::setpriority(PRIO_PROCESS, 0, below_normal)); // this thread's
-         }});
+        {.thread_name_prefix = "muster-kex", .initializer = lower_priority_of_this_thread});
     return executor;
 }
 
@@ -216,9 +212,10 @@ void Session::drop(EngineChannel& channel) {
         engine_->free_channel(channel);
         return;
     }
-    Reaper& reaper = reapers_.emplace_back(*this, channel);
-    engine_->start(reaper);
-    settle();
+    auto closing = std::make_unique<Closing>(*this, channel);
+    Operation& operation = *closing;
+    background_.push_back(std::move(closing));
+    begin(operation);
 }
 
 void Session::finish_in_background(std::unique_ptr<Operation> operation) {
@@ -226,7 +223,17 @@ void Session::finish_in_background(std::unique_ptr<Operation> operation) {
     resume();
 }
 
-void Session::reap_background(bool all) noexcept {
+Coro<int> Session::open_channel(EngineChannel*& channel, std::optional<Target> target) {
+    const auto self = shared_from_this();
+    const OpeningGuard opening(*this, std::move(target));
+    if (!opening->finished()) {
+        co_await opening->wait();
+    }
+    channel = opening->take_channel();
+    co_return opening->result();
+}
+
+void Session::reap(bool all) noexcept {
     // What an operation holds may begin another when it goes: not while the list is walked.
     std::list<std::unique_ptr<Operation>> ended;
     for (auto it = background_.begin(); it != background_.end();) {
@@ -235,33 +242,6 @@ void Session::reap_background(bool all) noexcept {
             engine_->finish(**operation, true);
             ended.splice(ended.end(), background_, operation);
         }
-    }
-}
-
-Coro<int> Session::open_channel(EngineChannel*& channel, std::optional<Target> target) {
-    const auto self = shared_from_this();
-    const OpeningGuard opening(*this, std::move(target));
-    begin(*opening);
-    if (!opening->finished()) {
-        co_await opening->done();
-    }
-    channel = opening->take_channel();
-    co_return opening->result();
-}
-
-void Session::reap() {
-    reapers_.remove_if([](const Reaper& reaper) { return reaper.finished(); });
-    reap_background(false);
-    std::vector<EngineChannel*> late;
-    openings_.remove_if([&](Opening& opening) {
-        const bool over = opening.abandoned && opening.finished();
-        if (EngineChannel* channel = over ? opening.take_channel() : nullptr) {
-            late.push_back(channel);
-        }
-        return over;
-    });
-    for (EngineChannel* channel : late) {
-        drop(*channel);
     }
 }
 
@@ -331,9 +311,7 @@ void Session::abort(const std::string& reason) noexcept {
     if (transport_) {
         transport_->close();
     }
-    reapers_.clear();
-    reap_background(true);
-    openings_.remove_if([](const Opening& opening) { return opening.abandoned; });
+    reap(true);
     if (const auto last = std::exchange(carrier, nullptr)) {
         last->abort(reason);
     }

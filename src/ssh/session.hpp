@@ -3,6 +3,7 @@
 
 #include "ssh/engine.hpp"
 #include "ssh/transport.hpp"
+#include "ssh/wakeup.hpp"
 
 #include <muster/core/coro.hpp>
 #include <muster/core/event_loop.hpp>
@@ -120,30 +121,22 @@ private:
 
         ~Waiter() override { session_.finish(*this, cut_off_); }
 
-        /// A future that is set by wake(). Kept here: what is awaited must outlive the wait.
-        Future<void>& wait() {
-            woken_ = session_.loop_.create_future<void>();
-            return woken_;
-        }
+        Future<void>& wait() { return woken_.wait(session_.loop_); }
 
         int step() override { return step_(); }
 
-        void wake() noexcept override {
-            if (woken_.valid() && !woken_.done()) {
-                woken_.set_result();
-            }
-        }
+        void wake() noexcept override { woken_.wake(); }
 
     private:
         Session& session_;
         Step step_;
-        Future<void> woken_;
+        Wakeup woken_;
         CutOff cut_off_;
     };
 
+    class Closing;
     class Opening;
     class OpeningGuard;
-    class Reaper;
 
     void on_input(std::string_view bytes) override;
     void on_end(std::string reason) override;
@@ -151,8 +144,7 @@ private:
 
     void settle();
     void compute();
-    void reap();
-    void reap_background(bool all) noexcept;
+    void reap(bool all) noexcept;
     void ask_for_life();
 
     EventLoop& loop_;
@@ -160,9 +152,7 @@ private:
     std::uint16_t port_;
     std::shared_ptr<Engine> engine_; // shared with the thread that computes
     std::shared_ptr<Transport> transport_;
-    std::list<Opening> openings_;
-    std::list<Reaper> reapers_;
-    std::list<std::unique_ptr<Operation>> background_;
+    std::list<std::unique_ptr<Operation>> background_; // nobody waits for them
     TimerHandle keepalive_timer_;
     TimeLimit keepalive_interval_ = std::nullopt;
     int keepalive_tries_ = 0;

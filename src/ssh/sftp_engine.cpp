@@ -31,17 +31,9 @@ constexpr std::size_t request_reserve = 32 * 1024;
 constexpr std::size_t largest_share = 256 * 1024;
 
 constexpr std::size_t longest_name = 64 * 1024;
+constexpr std::size_t longest_words = 200;
 
 unsigned length_of(std::string_view text) { return static_cast<unsigned>(text.size()); }
-
-/// The device's words go into messages for people: one line, printable.
-std::string printable(std::string_view text) {
-    std::string line;
-    for (const char c : text.substr(0, 200)) {
-        line += c >= ' ' || (static_cast<unsigned char>(c) & 0x80U) != 0 ? c : ' ';
-    }
-    return line;
-}
 
 SftpAttributes from_library(const LIBSSH2_SFTP_ATTRIBUTES& raw) {
     SftpAttributes attributes;
@@ -87,6 +79,15 @@ LIBSSH2_SFTP_ATTRIBUTES to_library(const SftpAttributes& attributes) {
 
 } // namespace
 
+std::string one_line(std::string_view text) {
+    std::string line(text);
+    for (char& c : line) {
+        const bool printable = c >= ' ' || (static_cast<unsigned char>(c) & 0x80U) != 0;
+        c = printable ? c : ' ';
+    }
+    return line;
+}
+
 void SftpEngine::on_free(std::string_view bytes) noexcept {
     WireReader message(bytes);
     const unsigned char kind = message.byte();
@@ -96,7 +97,7 @@ void SftpEngine::on_free(std::string_view bytes) noexcept {
         const std::uint32_t status = message.uint32();
         if (message.ok()) {
             seen_status_ = status;
-            seen_words_ = printable(message.string());
+            seen_words_ = one_line(message.string().substr(0, longest_words));
         }
         return;
     }

@@ -88,7 +88,7 @@ void SftpState::end() {
 }
 
 Error SftpState::explain(const Outcome& outcome, const std::string& task) const {
-    const std::string cannot = "cannot " + task + ": ";
+    const std::string cannot = "cannot " + one_line(task) + ": ";
     if (timed_out_) {
         const auto limit =
             std::chrono::duration_cast<std::chrono::milliseconds>(options_.timeout.value());

@@ -158,7 +158,7 @@ Coro<void> get_file(Transfer& transfer, std::string remote, MakeTarget make_targ
     const SftpAttributes attributes = co_await stat_remote(*file);
     if (attributes.type() == FileType::directory) {
         throw transfer.state->error(ErrorKind::file_failed,
-                                    "cannot read '" + remote + "': it is a folder",
+                                    one_line("cannot read '" + remote + "': it is a folder"),
                                     "ask for it with .recursive = true");
     }
     const std::uint32_t permissions = permissions_of(attributes, default_file);
@@ -189,8 +189,8 @@ void check_name(const Transfer& transfer, const std::string& folder, const std::
     if (name.empty() || name == "." || name == ".." ||
         name.find_first_of(std::string_view("/\0", 2)) != std::string::npos) {
         throw transfer.state->error(ErrorKind::protocol,
-                                    "the device lists '" + name + "' in '" + folder +
-                                        "', which would lead out of the folder");
+                                    one_line("the device lists '" + name + "' in '" + folder +
+                                             "', which would lead out of the folder"));
     }
 }
 

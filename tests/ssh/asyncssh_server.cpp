@@ -15,7 +15,7 @@ namespace {
 
 /// The first Python that has AsyncSSH: the one in PATH may be another than the system's.
 std::optional<std::string> find_python() {
-    for (const std::string python : {"python3", "/usr/bin/python3"}) {
+    for (const char* python : {"python3", "/usr/bin/python3"}) {
         if (run_program({python, "-W", "ignore", "-c", "import asyncssh"}) == 0) {
             return python;
         }

@@ -1,3 +1,4 @@
+#include "contains.hpp"
 #include "process.hpp"
 #include "ssh/files.hpp"
 #include "sshd.hpp"
@@ -28,10 +29,6 @@ Config parse(const std::string& text) {
     Config config;
     config.add(text, "cfg");
     return config;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
 }
 
 std::string home() {
@@ -158,6 +155,22 @@ TEST_CASE("identity files add up, are expanded, and count if they exist") {
           std::vector<std::string>{"/dev/null", "/etc/ssh/ssh_known_hosts"});
 }
 
+TEST_CASE("the agent may be named, or none, and kept to the identity files") {
+    const auto config = parse("Host none\n  IdentityAgent none\n"
+                              "Host usual\n  IdentityAgent SSH_AUTH_SOCK\n"
+                              "Host variable\n  IdentityAgent $HOME\n"
+                              "Host path\n  IdentityAgent ~/agent-%n\n  IdentitiesOnly yes\n"
+                              "Host bad\n  IdentityAgent $MUSTER_NO_SUCH_VARIABLE\n");
+    CHECK(config.options("none").agent == "");
+    CHECK_FALSE(config.options("usual").agent.has_value());
+    CHECK_FALSE(config.options("other").agent.has_value());
+    CHECK_FALSE(config.options("other").identities_only);
+    CHECK(config.options("variable").agent == home());
+    CHECK(config.options("path").agent == home() + "/agent-path");
+    CHECK(config.options("path").identities_only);
+    CHECK_THROWS_AS(static_cast<void>(config.options("bad")), Error);
+}
+
 TEST_CASE("jump hosts have options and jump hosts of their own") {
     const auto config = parse("Host r1\n  ProxyJump alice@edge:2200,core\n"
                               "Host r2\n  ProxyJump ssh://bob@[2001:db8::1]:22\n"
@@ -248,6 +261,7 @@ TEST_CASE("values that make no sense are errors that name the line") {
         "ProxyJump h:0",
         "ProxyJump ssh://h/p",
         "ProxyJump ssh://%zz@h",
+        "IdentitiesOnly maybe",
         "UserKnownHostsFile none x",
         "UserKnownHostsFile \"\" x",
         "UserKnownHostsFile /%z",
@@ -404,6 +418,9 @@ TEST_CASE("every line means to muster what it means to ssh") {
         "ConnectTimeout none\nServerAliveInterval 0\n",
         "ConnectTimeout 1M2S\n",
         "HostKeyAlias foo\n",
+        "IdentitiesOnly yes\nIdentityAgent ~/a-%n\n",
+        "IdentitiesOnly true\nIdentityAgent none\n",
+        "IdentitiesOnly no\nIdentityAgent SSH_AUTH_SOCK\n",
         "Include " + folder.path() + "/inc*\nUser main\nPort 23\n",
         "Host r1\nInclude " + folder.path() + "/included\nUser main\nHost *\nPort 23\n",
         "Host none\nInclude " + folder.path() + "/included\nHost *\nPort 23\n",
@@ -473,6 +490,10 @@ TEST_CASE("every line means to muster what it means to ssh") {
                 {"false", HostKeyPolicy::insecure_ignore}};
             CHECK(ours.host_key_policy == policies.at(expected["stricthostkeychecking"]));
             CHECK(ours.host_key_alias == expected["hostkeyalias"]);
+            CHECK((ours.identities_only ? "yes" : "no") == expected["identitiesonly"]);
+            if (const auto agent = expected["identityagent"]; agent != "SSH_AUTH_SOCK") {
+                CHECK(ours.agent.value_or("") == (agent == "none" ? "" : agent));
+            }
             if (contains(text, "ConnectTimeout")) {
                 CHECK(seconds(ours.timeouts.connect) ==
                       (expected["connecttimeout"] == "none" ? "0" : expected["connecttimeout"]));

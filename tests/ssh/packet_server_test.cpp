@@ -9,6 +9,7 @@
 
 #include <doctest/doctest.h>
 
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -75,4 +76,50 @@ TEST_CASE("a key exchange and a login need no socket and no other SSH library") 
     pair.settle();
     REQUIRE(pair.messages.size() == 1);
     CHECK(pair.messages[0].front() == 80); // SSH_MSG_GLOBAL_REQUEST
+}
+
+TEST_CASE("the name of a signal is what the server has sent, whatever length it claims") {
+    struct Case {
+        std::uint32_t claimed;
+        std::string sent;
+        std::string expected;
+    };
+
+    // The last two make libssh2 keep memory that nobody has written, or all there is.
+    for (const Case& one :
+         {Case{4, "KILL", "KILL"}, Case{5000, "KILL", ""}, Case{0xFFFFFFF0U, "KILL", ""}}) {
+        CAPTURE(one.claimed);
+        Connected pair;
+        REQUIRE(pair.drive([&] { return pair.client.handshake(); }) == 0);
+        std::vector<std::string> methods;
+        REQUIRE(pair.drive([&] { return pair.client.list_methods("ops", methods); }) == 0);
+
+        EngineChannel* channel = nullptr;
+        const auto open = [&] { return pair.client.open_channel(channel); };
+        Waiting<decltype(open)> opening(open);
+        pair.client.start(opening);
+        pair.settle();
+        std::string confirmation(1, 91);
+        for (const std::uint32_t value : {0U, 7U, 65536U, 32768U}) {
+            append_uint32(confirmation, value);
+        }
+        pair.server.send(confirmation);
+        pair.settle();
+        REQUIRE(opening.result() == 0);
+        pair.client.finish(opening);
+
+        std::string signal(1, 98);
+        append_uint32(signal, 0);
+        append_string(signal, "exit-signal");
+        signal += '\0';
+        append_uint32(signal, one.claimed);
+        pair.server.send(signal + one.sent);
+        std::string end(1, 97);
+        append_uint32(end, 0);
+        pair.server.send(end);
+        pair.settle();
+        REQUIRE(channel != nullptr);
+        pair.drive([&] { return pair.client.close_channel(*channel); });
+        CHECK(channel->exit_signal() == one.expected);
+    }
 }

@@ -1,4 +1,5 @@
 // What servers do that neither sshd nor the virtual devices can be asked for.
+#include "contains.hpp"
 #include "process.hpp"
 #include "pumped.hpp"
 #include "scripted_server.hpp"
@@ -32,10 +33,6 @@ ssh::Options options_for(const ScriptedServer& server) {
     options.password = "secret";
     options.host_key_policy = ssh::HostKeyPolicy::insecure_ignore;
     return options;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
 }
 
 int connect_to(const ScriptedServer& server) {

@@ -156,8 +156,8 @@ TEST_CASE("sftp: several tasks and several sessions share a connection with comm
         auto command = create_task(s.connection.run("head -c 3000000 /dev/zero"));
         co_await gather(std::move(transfers));
         co_await looking;
-        const auto seen_1 = co_await command;
-        CHECK(seen_1.out.size() == 3'000'000);
+        const auto output = co_await command;
+        CHECK(output.out.size() == 3'000'000);
         for (const std::string name :
              {"put-a", "put-b", "put-2a", "put-2b", "got-a", "got-b", "got-2a", "got-2b"}) {
             CAPTURE(name);
@@ -166,8 +166,8 @@ TEST_CASE("sftp: several tasks and several sessions share a connection with comm
         co_await second.close();
         const auto error = co_await error_of(second.stat("/"));
         CHECK_ERROR(error, closed, "was closed");
-        const auto seen_2 = co_await s.sftp.exists("/");
-        CHECK(seen_2);
+        const auto alive = co_await s.sftp.exists("/");
+        CHECK(alive);
     });
 }
 
@@ -200,31 +200,30 @@ TEST_CASE("sftp: names, attributes and folders") {
         CHECK(names == expected);
 
         co_await s.sftp.mkdir(s.path("d"), 0750);
-        const auto seen_3 = co_await s.sftp.stat(s.path("d"));
-        CHECK(seen_3.type() == ssh::FileType::directory);
-        const auto seen_4 = co_await s.sftp.stat(s.path("d"));
-        CHECK((seen_4.permissions.value_or(0) & 0777U) == 0750);
+        const auto made = co_await s.sftp.stat(s.path("d"));
+        CHECK(made.type() == ssh::FileType::directory);
+        CHECK((made.permissions.value_or(0) & 0777U) == 0750);
         co_await s.sftp.makedirs(s.path("d/e/f"));
         co_await s.sftp.makedirs(s.path("d/e/f"));
         CHECK(fs::is_directory(s.path("d/e/f")));
         co_await s.sftp.rmdir(s.path("d/e/f"));
-        const auto seen_5 = co_await s.sftp.exists(s.path("d/e/f"));
-        CHECK_FALSE(seen_5);
+        const auto removed = co_await s.sftp.exists(s.path("d/e/f"));
+        CHECK_FALSE(removed);
 
         co_await s.sftp.rename(s.path("-dash"), s.path("d/dash"));
         CHECK(read_text(s.path("d/dash")) == "-dash");
         co_await s.sftp.symlink("dash", s.path("d/link"));
         CHECK(fs::read_symlink(s.path("d/link")) == "dash");
-        const auto seen_6 = co_await s.sftp.readlink(s.path("d/link"));
-        CHECK(seen_6 == "dash");
-        const auto seen_7 = co_await s.sftp.lstat(s.path("d/link"));
-        CHECK(seen_7.type() == ssh::FileType::symlink);
-        const auto seen_8 = co_await s.sftp.stat(s.path("d/link"));
-        CHECK(seen_8.type() == ssh::FileType::regular);
-        const auto seen_9 = co_await s.sftp.realpath(s.path("d/link"));
-        CHECK(seen_9 == fs::canonical(s.path("d/dash")));
-        const auto seen_10 = co_await s.sftp.realpath(".");
-        CHECK_FALSE(seen_10.empty());
+        const auto target = co_await s.sftp.readlink(s.path("d/link"));
+        CHECK(target == "dash");
+        const auto link = co_await s.sftp.lstat(s.path("d/link"));
+        CHECK(link.type() == ssh::FileType::symlink);
+        const auto linked = co_await s.sftp.stat(s.path("d/link"));
+        CHECK(linked.type() == ssh::FileType::regular);
+        const auto resolved = co_await s.sftp.realpath(s.path("d/link"));
+        CHECK(resolved == fs::canonical(s.path("d/dash")));
+        const auto home = co_await s.sftp.realpath(".");
+        CHECK_FALSE(home.empty());
         co_await s.sftp.chmod(s.path("d/dash"), 0600);
         CHECK((fs::status(s.path("d/dash")).permissions() & fs::perms::all) ==
               (fs::perms::owner_read | fs::perms::owner_write));
@@ -262,8 +261,8 @@ TEST_CASE("sftp: a folder of thousands of names is listed whole, up to the limit
             write_text(s.path("one too many"), "");
             const auto error = co_await error_of(s.sftp.list(s.folder));
             CHECK_ERROR(error, file_failed, "more than 5000 names");
-            const auto seen_11 = co_await s.sftp.exists(s.folder);
-            CHECK(seen_11);
+            const auto usable = co_await s.sftp.exists(s.folder);
+            CHECK(usable);
         },
         {}, {.max_entries = 5000});
 }
@@ -272,30 +271,30 @@ TEST_CASE("sftp: a file that is open is read and written at any place") {
     with_sftp([](Session& s, ListeningSshd&) -> Coro<void> {
         const std::string path = s.path("file");
         auto file = co_await s.sftp.open(path, "w+", 0640);
-        const auto seen_12 = co_await file.stat();
-        CHECK(seen_12.size == 0);
-        const auto seen_13 = co_await file.read(10);
-        CHECK(seen_13.empty());
+        const auto fresh = co_await file.stat();
+        CHECK(fresh.size == 0);
+        const auto nothing = co_await file.read(10);
+        CHECK(nothing.empty());
         co_await file.write("0123456789");
         CHECK(file.tell() == 10);
-        const auto seen_14 = co_await file.read(10);
-        CHECK(seen_14.empty());
+        const auto at_end = co_await file.read(10);
+        CHECK(at_end.empty());
         file.seek(2);
-        const auto seen_15 = co_await file.read(3);
-        CHECK(seen_15 == "234");
+        const auto middle = co_await file.read(3);
+        CHECK(middle == "234");
         co_await file.write("abc"); // where the reader was, though libssh2 has read ahead
-        const auto seen_16 = co_await file.read(100);
-        CHECK(seen_16 == "89");
-        const auto seen_17 = co_await file.pread(4, 4);
-        CHECK(seen_17 == "4abc");
+        const auto rest = co_await file.read(100);
+        CHECK(rest == "89");
+        const auto piece = co_await file.pread(4, 4);
+        CHECK(piece == "4abc");
         CHECK(file.tell() == 10);
         co_await file.pwrite("XY", 8);
         CHECK(file.tell() == 10);
         CHECK(read_text(path) == "01234abcXY");
         // What another writes after the end was seen is found.
         std::ofstream(path, std::ios::app) << "more";
-        const auto seen_18 = co_await file.read(100);
-        CHECK(seen_18 == "more");
+        const auto grown = co_await file.read(100);
+        CHECK(grown == "more");
         ssh::SftpAttributes shorter;
         shorter.size = 3;
         co_await file.set_attributes(shorter);
@@ -319,10 +318,10 @@ TEST_CASE("sftp: a file that is open is read and written at any place") {
         CHECK(writing.tell() == large.size() + 4);
         co_await writing.close();
         auto reading = co_await s.sftp.open(path);
-        const auto seen_19 = co_await reading.read(large.size());
-        CHECK(seen_19 == large);
-        const auto seen_20 = co_await reading.read(1'000'000);
-        CHECK(seen_20 == "tail");
+        const auto whole = co_await reading.read(large.size());
+        CHECK(whole == large);
+        const auto tail = co_await reading.read(1'000'000);
+        CHECK(tail == "tail");
 
         const auto exists = co_await error_of(s.sftp.open(path, "x"));
         CHECK_ERROR(exists, file_failed, "cannot open '" + path + "'");
@@ -362,15 +361,15 @@ TEST_CASE("sftp: places beyond four GiB") {
         auto file = co_await s.sftp.open(s.path("sparse"), "w+");
         co_await file.pwrite("far away", far);
         CHECK(fs::file_size(s.path("sparse")) == far + 8);
-        const auto seen_21 = co_await file.pread(100, far);
-        CHECK(seen_21 == "far away");
-        const auto seen_22 = co_await file.pread(5, far - 2);
-        CHECK(seen_22 == std::string("\0\0far", 5));
-        const auto seen_23 = co_await file.stat();
-        CHECK(seen_23.size == far + 8);
+        const auto found = co_await file.pread(100, far);
+        CHECK(found == "far away");
+        const auto around = co_await file.pread(5, far - 2);
+        CHECK(around == std::string("\0\0far", 5));
+        const auto facts = co_await file.stat();
+        CHECK(facts.size == far + 8);
         file.seek(far + 4);
-        const auto seen_24 = co_await file.read(10);
-        CHECK(seen_24 == "away");
+        const auto last = co_await file.read(10);
+        CHECK(last == "away");
         CHECK(file.tell() == far + 8);
     });
 }
@@ -425,8 +424,8 @@ TEST_CASE("sftp: errors of the device name the path and the reason, and harm not
         CHECK_ERROR(error, file_failed, "it is a folder (ask for it with .recursive = true)");
         CHECK(fs::exists(s.path("file")));
         CHECK_FALSE(fs::exists(s.path("got")));
-        const auto seen_25 = co_await s.sftp.exists(s.folder);
-        CHECK(seen_25);
+        const auto usable = co_await s.sftp.exists(s.folder);
+        CHECK(usable);
         CHECK_FALSE(s.connection.closed());
     });
 }
@@ -463,8 +462,8 @@ TEST_CASE("sftp: errors of this machine's files") {
         co_await s.sftp.get(s.path("file"), "/dev/null");
         CHECK(fs::is_character_file("/dev/null"));
         CHECK(names_in(s.folder) == std::vector<std::string>{"file"});
-        const auto seen_26 = co_await s.sftp.exists(s.path("file"));
-        CHECK(seen_26);
+        const auto usable = co_await s.sftp.exists(s.path("file"));
+        CHECK(usable);
     });
 }
 
@@ -557,8 +556,8 @@ TEST_CASE("sftp: progress is told, and what it throws ends the transfer") {
                 ended = true;
             }
             CHECK(ended);
-            const auto seen_27 = co_await s.sftp.exists(s.path("file"));
-            CHECK(seen_27);
+            const auto usable = co_await s.sftp.exists(s.path("file"));
+            CHECK(usable);
             co_await s.sftp.close();
             s.sftp = co_await s.connection.sftp();
             CHECK(fs::exists(s.path("copy")) == !get);
@@ -671,10 +670,10 @@ TEST_CASE("sftp: a cancelled transfer leaves no half file here, and the connecti
                 }
                 CHECK(cancelled);
                 CHECK_FALSE(s.connection.closed());
-                const auto seen_28 = co_await s.sftp.stat(s.path("file"));
-                CHECK(seen_28.size == 30'000'000);
-                const auto seen_29 = co_await s.connection.run("echo on");
-                CHECK(seen_29.out == "on\n");
+                const auto facts = co_await s.sftp.stat(s.path("file"));
+                CHECK(facts.size == 30'000'000);
+                const auto echo = co_await s.connection.run("echo on");
+                CHECK(echo.out == "on\n");
                 if (get) {
                     CHECK(names_in(s.folder) == std::vector<std::string>{"file"});
                 }
@@ -724,11 +723,11 @@ TEST_CASE("sftp: beginning it may be cancelled, and the connection goes on") {
             } catch (const CancelledError&) {
                 // Or it was quick.
             }
-            const auto seen_30 = co_await s.connection.run("echo on");
-            CHECK(seen_30.out == "on\n");
+            const auto echo = co_await s.connection.run("echo on");
+            CHECK(echo.out == "on\n");
             auto again = co_await s.connection.sftp();
-            const auto seen_31 = co_await again.exists("/");
-            CHECK(seen_31);
+            const auto works = co_await again.exists("/");
+            CHECK(works);
         }
     });
 }
@@ -794,8 +793,8 @@ TEST_CASE("sftp: a transfer that takes longer than the deadline and moves all th
             }
             // Nothing at all for longer than the deadline is no failure either.
             co_await async_sleep(500ms);
-            const auto seen_32 = co_await s.sftp.exists(s.path("copy"));
-            CHECK(seen_32);
+            const auto there = co_await s.sftp.exists(s.path("copy"));
+            CHECK(there);
         },
         {}, {.timeout = 300ms});
 }
@@ -828,8 +827,8 @@ TEST_CASE("sftp: files that are dropped are closed, and a session that is droppe
         for (int i = 0; i < 300; ++i) {
             auto file = co_await s.sftp.open(s.path("file")); // sshd lets 100 to 200 be open
             if (i % 2 == 0) {
-                const auto seen_33 = co_await file.read(10);
-                CHECK(seen_33 == "x");
+                const auto text = co_await file.read(10);
+                CHECK(text == "x");
             }
         }
         for (int i = 0; i < 30; ++i) {

@@ -18,7 +18,7 @@ namespace muster::ssh {
 ///
 /// As in OpenSSH the first value that is found counts, apart from IdentityFile, which adds up.
 /// Known are Host, Match (all, host, originalhost, user, localuser), Include, HostName, User, Port,
-/// IdentityFile, ProxyJump, UserKnownHostsFile, GlobalKnownHostsFile, StrictHostKeyChecking,
+/// IdentityFile, IdentitiesOnly, IdentityAgent, ProxyJump, UserKnownHostsFile, GlobalKnownHostsFile, StrictHostKeyChecking,
 /// HostKeyAlias, ConnectTimeout, ServerAliveInterval and ServerAliveCountMax. Everything else is
 /// listed in `problems()` and has no effect: no program is ever run (Match exec, ProxyCommand).
 class Config {

@@ -1,0 +1,61 @@
+#pragma once
+
+#include "ssh/engine.hpp"
+#include "ssh/methods.hpp"
+
+#include <algorithm>
+#include <cstddef>
+#include <functional>
+#include <list>
+#include <string_view>
+#include <utility>
+
+/// An engine that is given a fuzzer's bytes, and the operations that it is busy with.
+class FuzzClient {
+public:
+    ~FuzzClient() {
+        for (auto& operation : operations_) {
+            engine.finish(operation);
+        }
+    }
+
+    /// Begins an operation; `exclusive` ones share state in libssh2 and take turns.
+    void begin(std::function<int()> step, bool exclusive = true) {
+        operations_.remove_if([this](Busy& operation) {
+            if (!operation.finished()) {
+                return false;
+            }
+            engine.finish(operation);
+            return true;
+        });
+        auto& operation = operations_.emplace_back(std::move(step), exclusive ? &engine : nullptr);
+        engine.start(operation);
+    }
+
+    /// Hands over what the server has sent, at most `chunk` bytes at once.
+    void receive(std::string_view bytes, std::size_t chunk) {
+        while (!bytes.empty()) {
+            const auto part = bytes.substr(0, std::max<std::size_t>(chunk, 1));
+            bytes.remove_prefix(part.size());
+            engine.receive(part);
+        }
+    }
+
+    muster::ssh::detail::Engine engine{muster::ssh::detail::default_methods()};
+
+private:
+    class Busy final : public muster::ssh::detail::Operation {
+    public:
+        Busy(std::function<int()> step, const void* exclusive)
+            : Operation(exclusive), step_(std::move(step)) {}
+
+        int step() override { return step_(); }
+
+        void wake() noexcept override {}
+
+    private:
+        std::function<int()> step_;
+    };
+
+    std::list<Busy> operations_;
+};

@@ -1,0 +1,56 @@
+"""The ssh room against an AsyncSSH server (asyncssh_server.py)."""
+
+from ssh_servers import PASSWORD, Case, PythonServer, main
+
+
+class Tests(Case):
+    def test_commands_and_shells(self):
+        server = self.serve(PythonServer, "asyncssh")
+        facts, one, killed, shell, several, named = self.ask(
+            server, ("run", "echo out"), ("run", "signal"), ("shell", "hello\n", "you said hello"),
+            ("together", 5, "echo {}"), ("env", "NAME=r1", "env"))
+        self.assertIn("AsyncSSH", facts["server"], self.said)
+        self.assertEqual((one["out"], one["err"], one["status"]), ("out\n", "to stderr\n", 3),
+                         self.said)
+        self.assertEqual((killed["status"], killed["signal"]), (None, "TERM"), self.said)
+        self.assertIn("vt100 200x24\r\nr1#", shell["seen"], self.said)
+        self.assertEqual([each["out"] for each in several], [f"{i}\n" for i in range(5)], self.said)
+        self.assertIn("NAME=r1\n", named["out"], self.said)
+
+    def test_large_transfers(self):
+        server = self.serve(PythonServer, "asyncssh")
+        data = server.folder / "data"
+        data.write_bytes(b"0123456789abcde\n" * 65536)
+        back = server.folder / "back"
+        _, large, echoed = self.ask(server, ("receive", server.folder / "large", "large 2000000"),
+                                    ("feed", data, back, "cat"))
+        self.assertEqual((large["status"], echoed["status"]), (0, 0), self.said)
+        self.assertEqual((server.folder / "large").stat().st_size, 2_000_000, self.said)
+        self.assertTrue(back.read_bytes() == data.read_bytes(), self.said)
+
+    def test_files(self):
+        self.move_files(self.serve(PythonServer, "asyncssh"))
+
+    def test_each_way_to_log_in(self):
+        for way, how in (("publickey", "key"), ("password", "password"),
+                         ("keyboard-interactive", "password"), ("keyboard-interactive", "answers")):
+            with self.subTest(way=way, how=how):
+                server = self.serve(PythonServer, "asyncssh", way)
+                _, one = self.ask(server, ("run", "echo in"), how=how, answers="\n" + PASSWORD)
+                self.assertEqual(one["out"], "in\n", self.said)
+                if how == "password":
+                    [error] = self.ask(server, how="wrong password", status=1)
+                    self.assertEqual(error["kind"], "authentication", self.said)
+
+    def test_a_device_that_hangs_up_after_one_command(self):
+        server = self.serve(PythonServer, "asyncssh", "exec-once")
+        for _ in range(5):
+            _, large = self.ask(server, ("receive", server.folder / "large", "large 200000"))
+            self.assertEqual(large["status"], 0, self.said)
+            self.assertEqual((server.folder / "large").stat().st_size, 200_000, self.said)
+        *_, error = self.ask(server, ("run", "echo 1"), ("run", "echo 2"), status=1)
+        self.assertIn(error["kind"], ("connection lost", "closed"), self.said)
+
+
+if __name__ == "__main__":
+    main()
