@@ -119,6 +119,9 @@ void Reactor::serve() {
     int left = most_edges;
     int count = 0;
     do {
+        if (LoopCore* loop = LoopCore::current()) {
+            loop->expect_drain();
+        }
         count = collect();
         run_woken();
         left -= count;

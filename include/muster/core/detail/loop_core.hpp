@@ -168,6 +168,10 @@ public:
     /// An I/O completion has made something ready: runs it now unless a drain is under way.
     void drain_now() noexcept { drain(); }
 
+    /// What follows may make something ready, and drain_now() comes after it: the driver need not
+    /// be asked.
+    void expect_drain() noexcept { drain_requested_ = true; }
+
     /// Lets in what other threads have posted up to now, so that it comes before what is scheduled
     /// next.
     void accept_posted() noexcept {
