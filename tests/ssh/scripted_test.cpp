@@ -337,7 +337,8 @@ TEST_CASE("output and status are whole when the server says goodbye in the same 
     CHECK(contains(engine.disconnect_message(), "Bye"));
 }
 
-TEST_CASE("a device that hangs up after the exit status, without closing the channel, has said all") {
+TEST_CASE(
+    "a device that hangs up after the exit status, without closing the channel, has said all") {
     const ScriptedServer server([](ssh_session session) {
         accept_login(session);
         ssh_channel channel = accept_command(session);
