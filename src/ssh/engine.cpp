@@ -22,6 +22,7 @@ constexpr int originator_port = 22;
 constexpr unsigned char message_ext_info = 7;
 constexpr unsigned char message_newkeys = 21;
 constexpr unsigned char message_userauth_failure = 51;
+constexpr unsigned char message_userauth_info_request = 60;
 constexpr unsigned char message_channel_open_confirmation = 91;
 constexpr unsigned char message_channel_request = 98;
 
@@ -280,6 +281,11 @@ void Engine::prefer(int kind, const std::vector<std::string_view>& names) {
             "libssh2 " + library_version() + " takes none of the algorithms " + join_names(names);
         throw Error(std::move(failure));
     }
+}
+
+bool Engine::may_allocate(std::size_t size) noexcept {
+    // libssh2 1.10 copies the first string of a server's questions without a look at their length.
+    return answerer_ == nullptr || !holds_false_length(message_userauth_info_request, size);
 }
 
 void Engine::before_free(std::string_view bytes) noexcept {
@@ -753,6 +759,9 @@ int Engine::login_interactive(const std::string& user, Answerer& answerer) {
     const bool was_dead = dead_;
     const int code = libssh2_userauth_keyboard_interactive_ex(session_, user.c_str(),
                                                               length_of(user), &Callbacks::respond);
+    if (code != LIBSSH2_ERROR_EAGAIN) {
+        answerer_ = nullptr;
+    }
     if (dead_ && !was_dead) {
         return error_abandoned;
     }
