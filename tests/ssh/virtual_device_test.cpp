@@ -76,6 +76,19 @@ TEST_CASE("a password logs in, and a wrong one is offered once only") {
     CHECK(device.fleet.refused_logins(0) == 1);
 }
 
+TEST_CASE(
+    "a device that has a slow key exchange only is told what it offers, and served if asked to") {
+    sim::FleetOptions fleet;
+    fleet.device.key_exchange = "diffie-hellman-group16-sha512";
+    const Device device({}, fleet);
+    auto options = device.options();
+    const auto error = connect_error(options);
+    CHECK(error.kind() == ssh::ErrorKind::no_common_method);
+    CHECK(contains(error.reason(), "the device offers diffie-hellman-group16-sha512"));
+    options.algorithms = ssh::Algorithms::legacy;
+    CHECK(contains(run(ssh::fetch(options, "show version")), "Version"));
+}
+
 TEST_CASE("a device that refuses every login is an authentication error with what it accepts") {
     const Device device("reject-login");
     const auto error = connect_error(device.options());
