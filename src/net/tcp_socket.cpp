@@ -39,7 +39,11 @@ Coro<error_code> LoopSocket::connect(AnyEndpoint endpoint) {
     if (errno != EINPROGRESS && errno != EINTR) {
         co_return system_error(errno);
     }
-    watch(context_, fd, true);
+    try {
+        watch(context_, fd, true);
+    } catch (const Error&) {
+        co_return system_error(errno); // the system has no room
+    }
     set_waiting(true);
     do {
         co_await SocketWait(connecting_, "connection");
@@ -51,9 +55,7 @@ Coro<error_code> LoopSocket::connect(AnyEndpoint endpoint) {
     co_return system_error(error);
 }
 
-int LoopSocket::descriptor() noexcept {
-    return asio_ ? asio_->native_handle() : descriptor_.get();
-}
+int LoopSocket::descriptor() noexcept { return asio_ ? asio_->native_handle() : descriptor_.get(); }
 
 asio::ip::tcp::socket* LoopSocket::asio() {
     if (!asio_ && descriptor_.valid()) {

@@ -137,6 +137,7 @@ private:
             if (options_.each) {
                 options_.each(i, spec);
             }
+            SshServer::check_key_exchange(spec.key_exchange);
             IosProfile profile;
             profile.hostname = spec.hostname;
             profile.enable_secret = spec.enable_secret;

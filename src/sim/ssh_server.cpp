@@ -2,6 +2,10 @@
 
 #include "ssh_connection.hpp"
 
+#include <muster/core/error.hpp>
+
+#include <libssh/libssh.h>
+
 #include <algorithm>
 #include <exception>
 #include <utility>
@@ -11,6 +15,14 @@ namespace muster::sim {
 using boost::asio::ip::tcp;
 
 SshServer::~SshServer() { close_all(); }
+
+void SshServer::check_key_exchange(const std::string& methods) {
+    const std::unique_ptr<ssh_session_struct, void (*)(ssh_session)> session(ssh_new(), ssh_free);
+    if (!methods.empty() &&
+        ssh_options_set(session.get(), SSH_OPTIONS_KEY_EXCHANGE, methods.c_str()) != SSH_OK) {
+        throw ValueError("virtual fleet: libssh has no key exchange method of these: " + methods);
+    }
+}
 
 void SshServer::serve(VirtualDevice& device, HostKey& key, tcp::socket socket) {
     std::shared_ptr<SshConnection> connection;

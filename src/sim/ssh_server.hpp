@@ -10,6 +10,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <unordered_set>
 #include <vector>
 
@@ -27,6 +28,9 @@ public:
     ~SshServer();
     SshServer(const SshServer&) = delete;
     SshServer& operator=(const SshServer&) = delete;
+
+    /// Throws ValueError when libssh does not have these key exchange methods.
+    static void check_key_exchange(const std::string& methods);
 
     /// Takes over a connection just accepted. `device` and `key` must outlive the server.
     void serve(VirtualDevice& device, HostKey& key, boost::asio::ip::tcp::socket socket);

@@ -22,7 +22,7 @@ Coro<void> ChannelState::open_tunnel(const Session::Target& target) {
         throw session_->error(Phase::channel, ErrorKind::request_refused,
                               "the device did not connect to " + target.host + " port " +
                                   std::to_string(target.port) + ": " +
-                                  session_->engine().last_error(),
+                                  session_->engine().last_words(),
                               "does it allow TCP forwarding, and can it reach that host?");
     }
     check(Phase::channel, code);

@@ -36,9 +36,17 @@ public:
             more = !channel.eof() || !channel.out.empty() || !channel.err.empty();
             session.resume(); // what was taken out has made room
         }
-        ExitStatus end = co_await channel_.close(CutOff::fatal);
-        result_.exit_status = end.exit_status;
-        result_.exit_signal = std::move(end.exit_signal);
+        try {
+            ExitStatus end = co_await channel_.close(CutOff::fatal);
+            result_.exit_status = end.exit_status;
+            result_.exit_signal = std::move(end.exit_signal);
+        } catch (const Error& failed) {
+            // A device that hangs up instead of closing the channel has said everything.
+            if (failed.kind() != ErrorKind::connection_lost || !channel.exit_status()) {
+                throw;
+            }
+            result_.exit_status = channel.exit_status();
+        }
         channel_.free();
         co_return std::move(result_);
     }

@@ -101,7 +101,7 @@ Error Session::explain(Phase phase, int code) const {
     }
     std::string reason = engine_->failure() == code ? engine_->failure_reason() : std::string();
     if (reason.empty()) {
-        reason = engine_->last_error();
+        reason = engine_->last_words();
     }
     const bool refused = code == LIBSSH2_ERROR_CHANNEL_FAILURE ||
                          code == LIBSSH2_ERROR_CHANNEL_REQUEST_DENIED ||

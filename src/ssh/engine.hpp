@@ -224,6 +224,9 @@ public:
     /// libssh2's words about the last error.
     [[nodiscard]] std::string last_error() const;
 
+    /// The same about the last step that failed: others may have been taken since.
+    [[nodiscard]] const std::string& last_words() const noexcept { return last_words_; }
+
     // Steps.
 
     int handshake();                                                              // (session)
@@ -352,7 +355,7 @@ private:
     std::string disconnect_;
     std::string eof_reason_;
     std::string failure_reason_;
-    std::string last_words_; // libssh2's, about the last step that failed
+    std::string last_words_;
     int failure_ = 0;
     KexInitReader sent_;
     KexInitReader received_;

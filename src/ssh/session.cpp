@@ -44,10 +44,7 @@ private:
 class Session::Opening final : public Operation {
 public:
     Opening(Session& session, std::optional<Target> target)
-        : Operation(session.engine_.get()),
-          session_(session),
-          target_(std::move(target)),
-          done_(session.loop_.create_future<void>()) {}
+        : Operation(session.engine_.get()), session_(session), target_(std::move(target)) {}
 
     ~Opening() override {
         if (channel_ != nullptr) {
@@ -60,13 +57,11 @@ public:
                        : session_.engine_->open_channel(channel_);
     }
 
-    void wake() noexcept override {
-        if (!done_.done()) {
-            done_.set_result();
-        }
-    }
+    void wake() noexcept override { woken_.wake(); }
 
-    [[nodiscard]] Future<void>& done() noexcept { return done_; }
+    Future<void>& wait() { return woken_.wait(session_.loop_); }
+
+    void abandon() noexcept { woken_.forget(); }
 
     /// The channel, if it was opened; once.
     EngineChannel* take_channel() noexcept { return std::exchange(channel_, nullptr); }
@@ -75,7 +70,7 @@ private:
     Session& session_;
     std::optional<Target> target_;
     EngineChannel* channel_ = nullptr;
-    Future<void> done_;
+    Wakeup woken_;
 };
 
 /// Whoever waits for a channel to open. One that goes leaves the opening to the session.
@@ -89,7 +84,10 @@ public:
     OpeningGuard(const OpeningGuard&) = delete;
     OpeningGuard& operator=(const OpeningGuard&) = delete;
 
-    ~OpeningGuard() { session_.finish_in_background(std::move(opening_)); }
+    ~OpeningGuard() {
+        opening_->abandon();
+        session_.finish_in_background(std::move(opening_));
+    }
 
     [[nodiscard]] Opening* operator->() const noexcept { return opening_.get(); }
 
@@ -154,15 +152,19 @@ void Session::settle() {
 
 namespace {
 
-/// For arithmetic alone: as many threads as there are processors, and behind the loop's thread when
-/// there is too much to do.
+/// Behind the loop's thread, when there is too much to do.
+void lower_priority_of_this_thread() {
+#ifdef __linux__ // elsewhere it would be the whole process
+    constexpr int below_normal = 5;
+    static_cast<void>(::setpriority(PRIO_PROCESS, 0, below_normal));
+#endif
+}
+
+/// For arithmetic alone: as many threads as there are processors.
 concurrent::Executor& compute_executor() {
     static concurrent::ThreadPoolExecutor executor(
         std::max(1, static_cast<int>(std::thread::hardware_concurrency())),
-        {.thread_name_prefix = "muster-kex", .initializer = [] {
-             constexpr int below_normal = 5;
-             static_cast<void>(::setpriority(PRIO_PROCESS, 0, below_normal)); // this thread's
-         }});
+        {.thread_name_prefix = "muster-kex", .initializer = lower_priority_of_this_thread});
     return executor;
 }
 
@@ -225,7 +227,7 @@ Coro<int> Session::open_channel(EngineChannel*& channel, std::optional<Target> t
     const auto self = shared_from_this();
     const OpeningGuard opening(*this, std::move(target));
     if (!opening->finished()) {
-        co_await opening->done();
+        co_await opening->wait();
     }
     channel = opening->take_channel();
     co_return opening->result();

@@ -3,6 +3,7 @@
 
 #include "ssh/engine.hpp"
 #include "ssh/transport.hpp"
+#include "ssh/wakeup.hpp"
 
 #include <muster/core/coro.hpp>
 #include <muster/core/event_loop.hpp>
@@ -120,24 +121,16 @@ private:
 
         ~Waiter() override { session_.finish(*this, cut_off_); }
 
-        /// A future that is set by wake(). Kept here: what is awaited must outlive the wait.
-        Future<void>& wait() {
-            woken_ = session_.loop_.create_future<void>();
-            return woken_;
-        }
+        Future<void>& wait() { return woken_.wait(session_.loop_); }
 
         int step() override { return step_(); }
 
-        void wake() noexcept override {
-            if (woken_.valid() && !woken_.done()) {
-                woken_.set_result();
-            }
-        }
+        void wake() noexcept override { woken_.wake(); }
 
     private:
         Session& session_;
         Step step_;
-        Future<void> woken_;
+        Wakeup woken_;
         CutOff cut_off_;
     };
 

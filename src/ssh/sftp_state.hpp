@@ -3,6 +3,7 @@
 
 #include "ssh/session.hpp"
 #include "ssh/sftp_engine.hpp"
+#include "ssh/wakeup.hpp"
 
 #include <muster/core/coro.hpp>
 #include <muster/core/event_loop.hpp>
@@ -91,20 +92,12 @@ private:
             return code;
         }
 
-        void wake() noexcept override {
-            if (woken_.valid() && !woken_.done()) {
-                woken_.set_result();
-            }
-        }
+        void wake() noexcept override { woken_.wake(); }
 
-        /// A future that is set by wake(). Kept here: what is awaited must outlive the wait.
-        Future<void>& wait() {
-            woken_ = get_running_loop().create_future<void>();
-            return woken_;
-        }
+        Future<void>& wait() { return woken_.wait(get_running_loop()); }
 
         void abandon() {
-            woken_ = Future<void>();
+            woken_.forget();
             if constexpr (requires { work_.abandon(); }) {
                 work_.abandon();
             }
@@ -119,7 +112,7 @@ private:
     private:
         Work work_;
         std::shared_ptr<SftpState> state_;
-        Future<void> woken_;
+        Wakeup woken_;
         Outcome outcome_;
         bool ready_ = false;
     };

@@ -1,6 +1,7 @@
 """The code blocks of README.md and docs/**/*.md, compiled and run as tests.
 
-    blocks.py generate ROOT OUT          writes a C++ file for each page and OUT/blocks.cmake
+    blocks.py generate ROOT OUT [PAGE]...  writes a C++ file for each page but those named, and
+                                         OUT/blocks.cmake
     blocks.py run PAGE LINE [PROGRAM]    runs the block of PAGE that begins at LINE
     blocks.py same PAGE LINE FILE        the block is FILE, to the letter
     blocks.py names PAGE                 the names in the second column of its tables are in the sources
@@ -23,7 +24,7 @@ stands right in front of a C++ one, both have to print it.
 is, a comment in the line above it says, which no reader sees:
 
   <!-- example: declarations -->        what does not look like it: variables
-  <!-- example: compiled -->            a body that is compiled and never run, such as a wrong one
+  <!-- example: compiled -->            it is compiled and never run, such as a wrong one
   <!-- example: refused REGEX -->       a body that must not compile; the error has to match
   <!-- example: refused by Clang REGEX -->   the same, and other compilers let it pass
   <!-- example: file PATH -->           it is this file, which is built and run as an example
@@ -203,7 +204,7 @@ def translation_unit(page, name):
             parts.append(blank_includes(block))
             continue
         examples.append(block)
-        if block.kind == "program":
+        if kind_of("cpp", block.code) == "program":
             code, call = program(block), "example_main()"
         else:
             code, call = body(block), "muster::docs::run_body(example())"
@@ -245,7 +246,7 @@ def write(path, text):
         path.write_text(text)
 
 
-def generate(root, out):
+def generate(root, out, *left_out):
     out.mkdir(parents=True, exist_ok=True)
     lines = []
     this = Path(__file__).resolve()
@@ -256,6 +257,8 @@ def generate(root, out):
 
     for page in pages(root):
         path = root / page.name
+        if path in [root / name for name in left_out]:
+            continue
         name = "page_" + re.sub(r"\W+", "_", page.name.removesuffix(".md")).lower()
         text, runnable = translation_unit(page, name)
         if text is not None:

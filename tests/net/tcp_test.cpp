@@ -1,3 +1,5 @@
+#include "looks_with_descriptors.hpp"
+
 #include <muster/muster.hpp>
 #include <muster/net/tcp.hpp>
 
@@ -5,6 +7,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -125,6 +128,32 @@ TEST_CASE("a refused connection names the address and the port") {
     CHECK(error.kind() == ConnectError::Kind::refused);
     CHECK(contains(error.what(), "127.0.0.1 port " + std::to_string(port)));
 }
+
+#ifndef MUSTER_LOOKS_WITH_DESCRIPTORS
+TEST_CASE("a connection that the system has no descriptor to wait for is no connection") {
+    const Listener listener;
+    rlimit limit{};
+    REQUIRE(::getrlimit(RLIMIT_NOFILE, &limit) == 0);
+    const auto connect = [&]() -> Coro<std::string> {
+        const int lowest = ::dup(STDERR_FILENO);
+        ::close(lowest);
+        rlimit one_more = limit; // for the socket
+        one_more.rlim_cur = static_cast<rlim_t>(lowest) + 1;
+        REQUIRE(::setrlimit(RLIMIT_NOFILE, &one_more) == 0);
+        std::string text;
+        try {
+            co_await connect_tcp("127.0.0.1", listener.port());
+        } catch (const ConnectError& error) {
+            text = error.what();
+        }
+        ::setrlimit(RLIMIT_NOFILE, &limit);
+        co_return text;
+    };
+    const std::string text = run(connect());
+    CHECK(contains(text, "127.0.0.1 port " + std::to_string(listener.port())));
+    CHECK(contains(text, "Too many open files"));
+}
+#endif
 
 TEST_CASE("a name that has no address is named") {
     const auto error = connect_error("no-such-host.invalid", 22);

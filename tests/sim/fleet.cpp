@@ -57,6 +57,16 @@ TEST_CASE("Each device answers at its own address with its own name") {
     }
 }
 
+TEST_CASE("A device may have slow key exchange methods only, and none that libssh does not know") {
+    auto options = devices(1);
+    options.device.key_exchange = "diffie-hellman-group16-sha512";
+    const Fleet fleet(options);
+    enter(fleet, 0, "r1>");
+
+    options.device.key_exchange = "rot13";
+    CHECK_THROWS_AS(Fleet{options}, muster::ValueError);
+}
+
 TEST_CASE("A push changes the device it was sent to, and only that one") {
     Fleet fleet(devices(2));
     auto client = enter(fleet, 1, "r2>");

@@ -189,6 +189,7 @@ TEST_CASE("a subsystem speaks for itself, and one that does not exist is refused
             co_await connection.open_subsystem("netconf");
         } catch (const ssh::Error& error) {
             refused = error.kind() == ssh::ErrorKind::request_refused;
+            CHECK(contains(error.reason(), "Unable to complete request"));
         }
         CHECK(refused);
     });

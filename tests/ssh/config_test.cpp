@@ -1,3 +1,4 @@
+#include "contains.hpp"
 #include "process.hpp"
 #include "ssh/files.hpp"
 #include "sshd.hpp"
@@ -28,10 +29,6 @@ Config parse(const std::string& text) {
     Config config;
     config.add(text, "cfg");
     return config;
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
 }
 
 std::string home() {

@@ -65,6 +65,8 @@ public:
         }
     }
 
+    void plan(Harm harm) noexcept { harm_ = harm; }
+
     [[nodiscard]] std::string& seen(Direction direction) noexcept {
         return seen_[static_cast<std::size_t>(direction)];
     }
@@ -209,6 +211,8 @@ FaultProxy::~FaultProxy() {
         state_->stop();
     }
 }
+
+void FaultProxy::plan(Harm harm) noexcept { state_->plan(harm); }
 
 void FaultProxy::greet(std::string text) { state_->greeting = std::move(text); }
 

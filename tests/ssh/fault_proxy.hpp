@@ -45,6 +45,9 @@ public:
     FaultProxy& operator=(FaultProxy&&) noexcept;
     ~FaultProxy();
 
+    /// Plans another harm, before or while bytes pass; one that was done stays done.
+    void plan(Harm harm) noexcept;
+
     /// What the client is sent first, before anything of the server's.
     void greet(std::string text);
 

@@ -1,5 +1,6 @@
 // What the network does to a session: at each of its steps, and at every so many bytes. Each time
 // the error has to name the phase, nothing may be left behind, and a session beside it goes on.
+#include "contains.hpp"
 #include "fault_proxy.hpp"
 #include "session_steps.hpp"
 #include "sshd.hpp"
@@ -47,10 +48,6 @@ constexpr std::size_t stride = slow_build ? 53 : 11;
 
 /// Long enough for everything that goes well.
 constexpr auto patience = 20s;
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 /// A server and what to ask it.
 struct Peer {
@@ -226,14 +223,35 @@ struct Outcome {
     }
 };
 
-Coro<Outcome> session_through(Peer peer, Harm harm, Deadlines deadlines) {
+/// One session that is harmed.
+struct Trial {
+    Step step;
+    Harm harm;
+    Deadlines deadlines;
+    /// Counted from the moment in which the client begins this step, where one is given.
+    std::optional<Step> from = {};
+};
+
+/// Has the proxy harm what is to be harmed from this step on.
+void tell_proxy(FaultProxy& proxy, const Trial& trial, Step begun) {
+    if (trial.from == begun) {
+        Harm harm = trial.harm;
+        harm.at += proxy.seen(harm.direction).size();
+        proxy.plan(harm);
+    }
+}
+
+Coro<Outcome> session_through(Peer peer, Trial trial) {
     Outcome outcome;
-    outcome.harm = harm;
-    FaultProxy proxy(peer.options.host, peer.options.port, harm);
+    outcome.harm = trial.harm;
+    FaultProxy proxy(peer.options.host, peer.options.port, trial.from ? Harm{} : trial.harm);
     peer.options.port = co_await proxy.listen();
     try {
-        co_await wait_for(hold_session(std::move(peer), deadlines,
-                                       [&outcome](Step step) { outcome.reached = step; }),
+        co_await wait_for(hold_session(std::move(peer), trial.deadlines,
+                                       [&](Step step) {
+                                           outcome.reached = step;
+                                           tell_proxy(proxy, trial, step);
+                                       }),
                           2 * patience);
     } catch (const ssh::Error& error) {
         outcome.error = error;
@@ -241,6 +259,7 @@ Coro<Outcome> session_through(Peer peer, Harm harm, Deadlines deadlines) {
         outcome.other = error.what();
     }
     outcome.harmed = proxy.is_harmed();
+    // The client's socket is closed, and the server has seen it.
     try {
         co_await wait_for(proxy.over(), patience);
     } catch (const TimeoutError&) {
@@ -353,13 +372,6 @@ std::set<ssh::Phase> phases_of(Step step, Direction direction) {
     return {};
 }
 
-/// One session that is harmed.
-struct Trial {
-    Step step;
-    Harm harm;
-    Deadlines deadlines;
-};
-
 /// Trials at each step, both ways: the byte `offset` of the step and everything behind it is
 /// harmed.
 std::vector<Trial> trials(const SessionSteps& steps, const std::vector<Harm::Kind>& kinds,
@@ -369,9 +381,13 @@ std::vector<Trial> trials(const SessionSteps& steps, const std::vector<Harm::Kin
         for (const auto direction : {Direction::to_client, Direction::to_server}) {
             for (const Harm::Kind kind : kinds) {
                 for (const std::size_t offset : offsets) {
-                    all.push_back({step,
-                                   {kind, direction, steps.start(step, direction) + offset},
-                                   Deadlines::at(step, deadline)});
+                    Trial trial{step, {kind, direction, offset}, Deadlines::at(step, deadline)};
+                    if (step >= Step::data) {
+                        trial.from = step; // a shell's words come in pieces of different lengths
+                    } else {
+                        trial.harm.at += steps.start(step, direction);
+                    }
+                    all.push_back(trial);
                 }
             }
         }
@@ -388,8 +404,7 @@ Coro<void> try_all(const Peer& peer, std::vector<Trial> trials, Check check,
     co_await bystander.begin();
     co_await amap(trials,
                   [&](const Trial& trial) -> Coro<void> {
-                      const Outcome outcome =
-                          co_await session_through(peer, trial.harm, trial.deadlines);
+                      const Outcome outcome = co_await session_through(peer, trial);
                       const std::string step = to_string(trial.step);
                       const std::string text = outcome.text();
                       CAPTURE(peer.name);
@@ -406,7 +421,7 @@ Coro<void> try_all(const Peer& peer, std::vector<Trial> trials, Check check,
 void drop_what_libraries_leak(const SessionSteps& steps, std::vector<Trial>& trials) {
     if (slow_build) {
         std::erase_if(trials, [&steps](const Trial& trial) {
-            return trial.harm.kind == Harm::Kind::corrupt &&
+            return trial.harm.kind == Harm::Kind::corrupt && !trial.from &&
                    trial.harm.at < steps.start(Step::service, trial.harm.direction);
         });
     }
@@ -453,7 +468,7 @@ std::string misfit(const SessionSteps& steps, const Trial& trial, const Outcome&
     }
     if (outcome.finished()) {
         // Padding of the clear text, and little else, may change without anybody's harm.
-        const bool harmless = harm.kind == Harm::Kind::corrupt &&
+        const bool harmless = harm.kind == Harm::Kind::corrupt && !trial.from &&
                               harm.at < steps.start(Step::service, harm.direction);
         return !outcome.harmed || harmless || trial.step == Step::close ? "" : "was not noticed";
     }
@@ -544,20 +559,20 @@ TEST_CASE("a byte that was changed at any step is noticed, in its phase") {
         const std::size_t proof = steps.last_byte_of_proof();
         changed.push_back({Step::kex, {Harm::Kind::corrupt, Direction::to_client, proof}, {}});
         drop_what_libraries_leak(steps, changed);
-        co_await try_all(peer, std::move(changed),
-                         [&steps](const Trial& trial, const Outcome& outcome) {
-                             CHECK(outcome.harmed);
-                             if (trial.step == Step::close) {
-                                 check_closing(outcome);
-                                 return;
-                             }
-                             REQUIRE(outcome.error);
-                             CHECK(misfit(steps, trial, outcome).empty());
-                             if (trial.harm.at == steps.last_byte_of_proof()) {
-                                 CHECK(outcome.error->kind() == ssh::ErrorKind::protocol);
-                                 CHECK(contains(outcome.error->reason(), "proof of its host key"));
-                             }
-                         });
+        co_await try_all(
+            peer, std::move(changed), [&steps](const Trial& trial, const Outcome& outcome) {
+                CHECK(outcome.harmed);
+                if (trial.step == Step::close) {
+                    check_closing(outcome);
+                    return;
+                }
+                REQUIRE(outcome.error);
+                CHECK(misfit(steps, trial, outcome).empty());
+                if (trial.step == Step::kex && trial.harm.at == steps.last_byte_of_proof()) {
+                    CHECK(outcome.error->kind() == ssh::ErrorKind::protocol);
+                    CHECK(contains(outcome.error->reason(), "proof of its host key"));
+                }
+            });
     });
 }
 
@@ -584,11 +599,14 @@ TEST_CASE("a session cancelled at any step leaves nothing behind") {
         const std::vector stall{Harm::Kind::stall};
         co_await amap(trials(steps, stall, offsets(cheap)),
                       [&](const Trial& trial) -> Coro<void> {
-                          FaultProxy proxy(peer.options.host, peer.options.port, trial.harm);
+                          FaultProxy proxy(peer.options.host, peer.options.port,
+                                           trial.from ? Harm{} : trial.harm);
                           Peer through = peer;
                           through.options.port = co_await proxy.listen();
                           auto session =
-                              create_task(hold_session(std::move(through), {}, [](Step) {}));
+                              create_task(hold_session(std::move(through), {}, [&](Step step) {
+                                  tell_proxy(proxy, trial, step);
+                              }));
                           co_await wait_for(proxy.harmed(), patience);
                           const bool was_done = session.done();
                           session.cancel();

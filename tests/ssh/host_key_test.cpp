@@ -1,6 +1,6 @@
 // What connections do with the key that a device presents, by the policy.
+#include "listening_sshd.hpp"
 #include "process.hpp"
-#include "sshd.hpp"
 #include "temp_folder.hpp"
 
 #include <muster/muster.hpp>
@@ -50,20 +50,6 @@ struct NewDevices {
     std::string file = folder.path() + "/known_hosts";
     sim::Fleet fleet;
 };
-
-ssh::Error connect_error(ssh::Options options) {
-    try {
-        run(ssh::connect(std::move(options)));
-    } catch (const ssh::Error& error) {
-        return error;
-    }
-    FAIL("it connected");
-    std::abort();
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 Coro<void> connect_and_close(ssh::Options options) {
     auto connection = co_await ssh::connect(std::move(options));

@@ -1,3 +1,4 @@
+#include "contains.hpp"
 #include "ssh/crypto.hpp"
 #include "ssh/kexinit.hpp"
 #include "ssh/methods.hpp"
@@ -34,10 +35,6 @@ std::string kexinit(const std::vector<std::string>& lists) {
 
 const std::vector<std::string> offer{"kex1,kex2", "key1", "a,b",  "c", "m,n",
                                      "o",         "none", "none", "",  ""};
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 } // namespace
 

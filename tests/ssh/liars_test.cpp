@@ -1,4 +1,5 @@
 // Servers that do not follow the protocol, or end it with words of their own.
+#include "contains.hpp"
 #include "fault_proxy.hpp"
 #include "scripted_server.hpp"
 #include "ssh/wire.hpp"
@@ -26,10 +27,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto patience = 20s;
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
 
 ssh::Options options_for(std::uint16_t port) {
     ssh::Options options;

@@ -1,6 +1,7 @@
 #pragma once
 /// An sshd that listens, and what is needed to get in.
 
+#include "contains.hpp"
 #include "sshd.hpp"
 
 #include <muster/core/run.hpp>
@@ -65,8 +66,4 @@ inline muster::ssh::Error connect_error(muster::ssh::Options options) {
     }
     FAIL("it connected");
     std::abort();
-}
-
-inline bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
 }

@@ -1,3 +1,4 @@
+#include "contains.hpp"
 #include "process.hpp"
 #include "ssh/bcrypt_pbkdf.hpp"
 #include "ssh/crypto.hpp"
@@ -49,10 +50,6 @@ std::string error_of(auto&& function) {
     }
     FAIL("no error");
     return {};
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
 }
 
 } // namespace

@@ -1,4 +1,5 @@
 // What SFTP servers do that OpenSSH's does not: other limits, other words, and malice.
+#include "contains.hpp"
 #include "scripted_server.hpp"
 #include "ssh/wire.hpp"
 #include "temp_folder.hpp"
@@ -202,10 +203,6 @@ std::optional<ssh::Error> error_on(const ScriptedServer& server,
         co_await connection.close();
         co_return seen;
     }(options_for(server), std::move(body)));
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
 }
 
 std::string contents_of(const std::string& path) {

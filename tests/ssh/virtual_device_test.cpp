@@ -1,10 +1,11 @@
 // Against virtual devices: what a real sshd cannot be made to do.
-#include "sshd.hpp"
+#include "listening_sshd.hpp"
 #include "temp_folder.hpp"
 
 #include <muster/muster.hpp>
 #include <muster/sim/fleet.hpp>
 #include <muster/ssh/connection.hpp>
+#include <muster/testing.hpp>
 
 #include <doctest/doctest.h>
 
@@ -46,20 +47,6 @@ struct Device {
     sim::Fleet fleet;
 };
 
-ssh::Error connect_error(ssh::Options options) {
-    try {
-        run(ssh::connect(std::move(options)));
-    } catch (const ssh::Error& error) {
-        return error;
-    }
-    FAIL("it connected");
-    std::abort();
-}
-
-bool contains(const std::string& text, const std::string& part) {
-    return text.find(part) != std::string::npos;
-}
-
 } // namespace
 
 TEST_CASE("a password logs in, and a wrong one is offered once only") {
@@ -87,6 +74,19 @@ TEST_CASE("a password logs in, and a wrong one is offered once only") {
     CHECK(contains(error.reason(), "user 'admin' was refused; tried: password"));
     CHECK_FALSE(contains(error.what(), "letmein"));
     CHECK(device.fleet.refused_logins(0) == 1);
+}
+
+TEST_CASE(
+    "a device that has a slow key exchange only is told what it offers, and served if asked to") {
+    sim::FleetOptions fleet;
+    fleet.device.key_exchange = "diffie-hellman-group16-sha512";
+    const Device device({}, fleet);
+    auto options = device.options();
+    const auto error = connect_error(options);
+    CHECK(error.kind() == ssh::ErrorKind::no_common_method);
+    CHECK(contains(error.reason(), "the device offers diffie-hellman-group16-sha512"));
+    options.algorithms = ssh::Algorithms::legacy;
+    CHECK(contains(run(ssh::fetch(options, "show version")), "Version"));
 }
 
 TEST_CASE("a device that refuses every login is an authentication error with what it accepts") {
@@ -271,4 +271,20 @@ TEST_CASE("a hundred devices at once") {
             CHECK(contains(results[static_cast<std::size_t>(i)], "hostname " + all.fleet.name(i)));
         }
     }(devices));
+}
+
+TEST_CASE("a virtual clock stands still while a device works, and for nothing else") {
+    sim::FleetOptions options;
+    options.device.latency.command = 20ms;
+    const Device device({}, options);
+    testing::run_virtual([](ssh::Options where) -> Coro<void> {
+        const auto start = Clock::now();
+        auto connection = co_await ssh::connect(std::move(where));
+        const auto done = co_await connection.run("show version");
+        CHECK(contains(done.out, "Version"));
+        CHECK(Clock::now() == start);
+        co_await async_sleep(10s);
+        CHECK(Clock::now() == start + 10s);
+        co_await connection.close();
+    }(device.options()));
 }

@@ -34,7 +34,8 @@ struct Completed {
 /// `close()` says goodbye first. Any number of tasks may use it at once, each with channels of its
 /// own. An operation of the connection or of a Shell that is cut off, by cancellation or its
 /// deadline, closes the connection, because the device is then in the middle of something. The
-/// exceptions are Shell::read(), open_tcp(), what is done with a Channel, and a cancelled call of Sftp.
+/// exceptions are Shell::read(), open_tcp(), what is done with a Channel, and a cancelled call of
+/// Sftp.
 class Connection {
 public:
     explicit Connection(std::shared_ptr<detail::Session> session) noexcept;
