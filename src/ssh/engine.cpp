@@ -1,5 +1,6 @@
 #include "ssh/engine.hpp"
 
+#include "ssh/one_line.hpp"
 #include "ssh/wire.hpp"
 
 #include <muster/ssh/error.hpp>
@@ -114,9 +115,9 @@ struct Engine::Callbacks {
                            int length, const char* /*language*/, int /*language_length*/,
                            void** abstract) {
         std::string& text = engine(abstract).disconnect_;
-        // The device's words go into messages for people: one line, printable.
-        for (int i = 0; message != nullptr && i < std::min(length, 200); ++i) {
-            text += message[i] >= ' ' ? message[i] : ' ';
+        constexpr std::size_t longest_words = 200;
+        if (message != nullptr && length > 0) {
+            text = one_line({message, static_cast<std::size_t>(length)}, longest_words);
         }
         if (text.empty()) {
             text = "no reason given";
