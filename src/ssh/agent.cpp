@@ -1,12 +1,12 @@
 #include "ssh/agent.hpp"
 
+#include "ssh/one_line.hpp"
 #include "ssh/wire.hpp"
 
 #include <muster/core/error.hpp>
 #include <muster/core/timeout.hpp>
 #include <muster/net/open_connection.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -29,18 +29,13 @@ constexpr std::uint32_t flag_rsa_sha2_512 = 4;
 constexpr std::uint32_t longest_answer = 256 * 1024;
 constexpr std::uint32_t most_keys = 2048;
 
+constexpr std::size_t longest_words = 80;
+
 std::uint32_t flags_for(std::string_view algorithm) {
     if (algorithm == "rsa-sha2-256") {
         return flag_rsa_sha2_256;
     }
     return algorithm == "rsa-sha2-512" ? flag_rsa_sha2_512 : 0;
-}
-
-std::string printable(std::string_view text) {
-    constexpr std::size_t enough = 80;
-    std::string line(text.substr(0, enough));
-    std::replace_if(line.begin(), line.end(), [](char c) { return c < ' ' || c > '~'; }, '.');
-    return line;
 }
 
 } // namespace
@@ -91,7 +86,7 @@ Coro<std::vector<AgentKey>> Agent::keys() const {
     for (std::uint32_t i = 0; i < count; ++i) {
         AgentKey key;
         key.public_key = reader.string();
-        key.comment = printable(reader.string());
+        key.comment = one_line(reader.string(), longest_words);
         keys.push_back(std::move(key));
     }
     if (!reader.ok()) {
@@ -119,7 +114,8 @@ Coro<std::string> Agent::sign(std::string public_key, std::string algorithm,
         throw error("answers with nonsense when it is to sign");
     }
     if (made_with != algorithm) {
-        throw error("signs with " + printable(made_with) + ", asked for " + algorithm);
+        throw error("signs with " + one_line(made_with, longest_words) + ", asked for " +
+                    algorithm);
     }
     co_return std::string(blob);
 }

@@ -154,8 +154,9 @@ Coro<void> ChannelState::send_signal(const std::string& name) {
     });
     if (code == LIBSSH2_ERROR_METHOD_NOT_SUPPORTED) {
         throw session_->error(Phase::command, ErrorKind::configuration,
-                              "libssh2 " + library_version() + " cannot send signals",
-                              "use libssh2 1.11 or newer, or close the channel");
+                              "muster was built with libssh2 " LIBSSH2_VERSION
+                              ", which cannot send signals",
+                              "build it with libssh2 1.11 or newer, or close the channel");
     }
     check(Phase::command, code);
 }

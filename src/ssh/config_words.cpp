@@ -22,7 +22,7 @@ void skip_blanks(std::string_view& text) {
     text.remove_prefix(std::min(text.find_first_not_of(blanks), text.size()));
 }
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
+std::string in_quotes(std::string_view text) { return "'" + std::string(text) + "'"; }
 
 template <class Number>
 std::optional<Number> to_number(std::string_view text) {
@@ -73,7 +73,7 @@ void parse_host_and_port(std::string_view text, std::string_view whole, Destinat
         port.remove_prefix(1);
     }
     if (host.empty() || host.find('/') != std::string_view::npos || (!has_port && !port.empty())) {
-        throw ValueProblem(quoted(whole) + " is no host");
+        throw ValueProblem(in_quotes(whole) + " is no host");
     }
     result.host = host;
     if (!port.empty()) {
@@ -107,7 +107,7 @@ std::string take_user(std::string_view& text) {
         return {};
     }
     if (at == 0) {
-        throw ValueProblem("no user before the '@' in " + quoted(text));
+        throw ValueProblem("no user before the '@' in " + in_quotes(text));
     }
     std::string user(text.substr(0, at));
     text.remove_prefix(at + 1);
@@ -124,7 +124,7 @@ std::string take_variable(std::string_view& rest) {
     // NOLINTNEXTLINE(concurrency-mt-unsafe): nothing here changes the environment
     const char* value = std::getenv(name.c_str());
     if (value == nullptr) {
-        throw ValueProblem("the environment has no variable " + quoted(name));
+        throw ValueProblem("the environment has no variable " + in_quotes(name));
     }
     rest.remove_prefix(end + 1);
     return value;
@@ -146,7 +146,7 @@ std::string expand(std::string_view rest, const Tokens& tokens, bool with_enviro
         const char token = rest.size() > 1 ? rest[1] : '\0';
         const auto value = token == '%' ? std::string("%") : tokens(token);
         if (!value) {
-            throw ValueProblem("unknown token " + quoted(rest.substr(0, 2)));
+            throw ValueProblem("unknown token " + in_quotes(rest.substr(0, 2)));
         }
         result += *value;
         rest.remove_prefix(2);
@@ -212,7 +212,7 @@ std::uint16_t parse_port(std::string_view text) {
     }
     const auto port = to_number<std::uint16_t>(text);
     if (!port || *port == 0) {
-        throw ValueProblem(quoted(text) + " is no port");
+        throw ValueProblem(in_quotes(text) + " is no port");
     }
     return *port;
 }
@@ -221,7 +221,7 @@ std::optional<std::chrono::seconds> parse_time(std::string_view text) {
     if (text == "none") {
         return std::nullopt;
     }
-    const auto bad = [&] { return ValueProblem(quoted(text) + " is no time"); };
+    const auto bad = [&] { return ValueProblem(in_quotes(text) + " is no time"); };
     constexpr long most = std::numeric_limits<int>::max();
     long total = 0;
     std::string_view rest = text;
@@ -270,7 +270,7 @@ std::optional<std::chrono::seconds> parse_time(std::string_view text) {
 int parse_count(std::string_view text) {
     const auto number = to_number<int>(text);
     if (!number || *number < 0) {
-        throw ValueProblem(quoted(text) + " is no number");
+        throw ValueProblem(in_quotes(text) + " is no number");
     }
     return *number;
 }

@@ -1,5 +1,6 @@
 #include "ssh/channel_state.hpp"
 #include "ssh/forward.hpp"
+#include "ssh/one_line.hpp"
 
 #include <muster/ssh/connection.hpp>
 
@@ -36,9 +37,17 @@ public:
             more = !channel.eof() || !channel.out.empty() || !channel.err.empty();
             session.resume(); // what was taken out has made room
         }
-        ExitStatus end = co_await channel_.close(CutOff::fatal);
-        result_.exit_status = end.exit_status;
-        result_.exit_signal = std::move(end.exit_signal);
+        try {
+            ExitStatus end = co_await channel_.close(CutOff::fatal);
+            result_.exit_status = end.exit_status;
+            result_.exit_signal = std::move(end.exit_signal);
+        } catch (const Error& failed) {
+            // A device that hangs up instead of closing the channel has said everything.
+            if (failed.kind() != ErrorKind::connection_lost || !channel.exit_status()) {
+                throw;
+            }
+            result_.exit_status = channel.exit_status();
+        }
         channel_.free();
         co_return std::move(result_);
     }
@@ -216,8 +225,10 @@ Coro<std::string> fetch(Options options, std::string command) {
                          (completed.exit_signal.empty()
                               ? "status " + std::to_string(completed.exit_status.value_or(0))
                               : "signal " + completed.exit_signal);
-        if (!completed.err.empty()) {
-            failure.reason += ": " + completed.err.substr(0, 200);
+        const auto end = completed.err.find_last_not_of("\r\n");
+        if (end != std::string::npos) {
+            constexpr std::size_t longest_words = 200;
+            failure.reason += ": " + one_line(completed.err.substr(0, end + 1), longest_words);
         }
         throw Error(std::move(failure));
     }

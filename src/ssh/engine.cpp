@@ -1,5 +1,6 @@
 #include "ssh/engine.hpp"
 
+#include "ssh/one_line.hpp"
 #include "ssh/wire.hpp"
 
 #include <muster/ssh/error.hpp>
@@ -22,6 +23,7 @@ constexpr int originator_port = 22;
 constexpr unsigned char message_ext_info = 7;
 constexpr unsigned char message_newkeys = 21;
 constexpr unsigned char message_userauth_failure = 51;
+constexpr unsigned char message_userauth_info_request = 60;
 constexpr unsigned char message_channel_open_confirmation = 91;
 constexpr unsigned char message_channel_request = 98;
 
@@ -113,9 +115,9 @@ struct Engine::Callbacks {
                            int length, const char* /*language*/, int /*language_length*/,
                            void** abstract) {
         std::string& text = engine(abstract).disconnect_;
-        // The device's words go into messages for people: one line, printable.
-        for (int i = 0; message != nullptr && i < std::min(length, 200); ++i) {
-            text += message[i] >= ' ' ? message[i] : ' ';
+        constexpr std::size_t longest_words = 200;
+        if (message != nullptr && length > 0) {
+            text = one_line({message, static_cast<std::size_t>(length)}, longest_words);
         }
         if (text.empty()) {
             text = "no reason given";
@@ -280,6 +282,11 @@ void Engine::prefer(int kind, const std::vector<std::string_view>& names) {
             "libssh2 " + library_version() + " takes none of the algorithms " + join_names(names);
         throw Error(std::move(failure));
     }
+}
+
+bool Engine::may_allocate(std::size_t size) noexcept {
+    // libssh2 1.10 copies the first string of a server's questions without a look at their length.
+    return answerer_ == nullptr || !holds_false_length(message_userauth_info_request, size);
 }
 
 void Engine::before_free(std::string_view bytes) noexcept {
@@ -753,6 +760,9 @@ int Engine::login_interactive(const std::string& user, Answerer& answerer) {
     const bool was_dead = dead_;
     const int code = libssh2_userauth_keyboard_interactive_ex(session_, user.c_str(),
                                                               length_of(user), &Callbacks::respond);
+    if (code != LIBSSH2_ERROR_EAGAIN) {
+        answerer_ = nullptr;
+    }
     if (dead_ && !was_dead) {
         return error_abandoned;
     }

@@ -316,6 +316,7 @@ private:
     struct Callbacks; // what libssh2 calls
 
     void before_free(std::string_view bytes) noexcept override;
+    bool may_allocate(std::size_t size) noexcept override;
     void notice_before_login(std::string_view bytes);
     void prefer(int kind, const std::vector<std::string_view>& names);
     [[nodiscard]] bool nothing_to_read();
@@ -334,6 +335,7 @@ private:
     void unwind() noexcept;
     ssize_t receive_last(char* buffer, std::size_t length) noexcept;
 
+    Answerer* answerer_ = nullptr; // in front of the session, which asks for memory when it is made
     LIBSSH2_SESSION* session_ = nullptr;
     std::string input_;
     std::size_t input_at_ = 0;
@@ -346,7 +348,6 @@ private:
     std::vector<Operation*> operations_;
     std::list<EngineChannel> channels_;
     std::uint32_t confirmed_channel_ = 0;
-    Answerer* answerer_ = nullptr;
     PasswordChange* password_change_ = nullptr;
     std::optional<Refusal> refusal_;
     std::vector<std::string> server_signature_algorithms_;

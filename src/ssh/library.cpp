@@ -1,5 +1,7 @@
 #include "ssh/library.hpp"
 
+#include "ssh/wire.hpp"
+
 #include <muster/ssh/error.hpp>
 
 #include <openssl/evp.h>
@@ -69,7 +71,7 @@ struct alignas(std::max_align_t) SessionOwner::Block {
 void* SessionOwner::allocate(std::size_t size) noexcept {
     // libssh2 believes the lengths that a server names: 24 bytes of it could cost 4 GiB.
     constexpr std::size_t most = 1024 * 1024;
-    if (size > most) {
+    if (size > most || !may_allocate(size)) {
         return nullptr;
     }
     auto* block = static_cast<Block*>(std::malloc(sizeof(Block) + size));
@@ -105,6 +107,18 @@ void* SessionOwner::reallocate(void* pointer, std::size_t size) noexcept {
         release(pointer);
     }
     return larger;
+}
+
+bool SessionOwner::holds_false_length(unsigned char kind, std::size_t length) const noexcept {
+    constexpr std::size_t before_string = 5;
+    for (Block* block = first_; block != nullptr; block = block->next) {
+        WireReader message({static_cast<const char*>(block->memory()), block->size});
+        if (message.byte() == kind && message.uint32() == length &&
+            length + before_string > block->size) {
+            return true;
+        }
+    }
+    return false;
 }
 
 SessionOwner::~SessionOwner() {

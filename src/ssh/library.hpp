@@ -41,6 +41,13 @@ public:
 protected:
     ~SessionOwner();
 
+    /// Whether to give libssh2 memory of this size; what it does about a refusal is end the call.
+    virtual bool may_allocate(std::size_t size) noexcept = 0;
+
+    /// Among the memory is a message of this kind that begins with a string of this length, and is
+    /// too short to hold it.
+    [[nodiscard]] bool holds_false_length(unsigned char kind, std::size_t length) const noexcept;
+
 private:
     struct Block;
 

@@ -1,5 +1,6 @@
 #include "ssh/sftp_engine.hpp"
 
+#include "ssh/one_line.hpp"
 #include "ssh/wire.hpp"
 
 #include <algorithm>
@@ -79,15 +80,6 @@ LIBSSH2_SFTP_ATTRIBUTES to_library(const SftpAttributes& attributes) {
 
 } // namespace
 
-std::string one_line(std::string_view text) {
-    std::string line(text);
-    for (char& c : line) {
-        const bool printable = c >= ' ' || (static_cast<unsigned char>(c) & 0x80U) != 0;
-        c = printable ? c : ' ';
-    }
-    return line;
-}
-
 void SftpEngine::on_free(std::string_view bytes) noexcept {
     WireReader message(bytes);
     const unsigned char kind = message.byte();
@@ -97,7 +89,7 @@ void SftpEngine::on_free(std::string_view bytes) noexcept {
         const std::uint32_t status = message.uint32();
         if (message.ok()) {
             seen_status_ = status;
-            seen_words_ = one_line(message.string().substr(0, longest_words));
+            seen_words_ = one_line(message.string(), longest_words);
         }
         return;
     }

@@ -18,9 +18,6 @@
 
 namespace muster::ssh::detail {
 
-/// For messages: names and words of a device may hold any bytes.
-std::string one_line(std::string_view text);
-
 /// The result of a step on a handle that was closed.
 constexpr int error_handle_closed = LIBSSH2_ERROR_INVAL;
 

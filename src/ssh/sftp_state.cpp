@@ -1,5 +1,6 @@
 #include "ssh/sftp_state.hpp"
 
+#include "ssh/one_line.hpp"
 #include "ssh/sftp_work.hpp"
 
 #include <algorithm>

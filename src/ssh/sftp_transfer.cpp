@@ -1,6 +1,7 @@
 #include "ssh/sftp_transfer.hpp"
 
 #include "ssh/local_file.hpp"
+#include "ssh/one_line.hpp"
 
 #include <muster/core/run_in_executor.hpp>
 

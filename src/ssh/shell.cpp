@@ -31,11 +31,13 @@ Coro<void> resize_shell(std::shared_ptr<ChannelState> state, int width, int heig
 Coro<void> close_shell(std::shared_ptr<ChannelState> state) {
     try {
         state->discard();
-        co_await bounded(state->session().shared_from_this(), CutOffEnds::session, state->timeout(),
-                         Phase::close, "the device did not close the shell",
-                         [&] { return state->close(CutOff::fatal); });
+        co_await bounded(state->session().shared_from_this(), CutOffEnds::nothing,
+                         state->session().close_timeout, Phase::close,
+                         "the device did not close the shell",
+                         [&] { return state->close(CutOff::harmless); });
     } catch (const Error&) {
-        // The connection is gone, and the shell with it.
+        // Some devices do not answer while a program runs in the shell: it is closed when it has
+        // ended. Or the connection is gone, and the shell with it.
     }
     state->drop();
 }

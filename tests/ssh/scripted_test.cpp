@@ -337,6 +337,25 @@ TEST_CASE("output and status are whole when the server says goodbye in the same 
     CHECK(contains(engine.disconnect_message(), "Bye"));
 }
 
+TEST_CASE(
+    "a device that hangs up after the exit status, without closing the channel, has said all") {
+    const ScriptedServer server([](ssh_session session) {
+        accept_login(session);
+        ssh_channel channel = accept_command(session);
+        ssh_channel_write(channel, "out", 3);
+        ssh_channel_request_send_exit_status(channel, 5);
+        ssh_channel_send_eof(channel);
+        ssh_blocking_flush(session, -1);
+        ::shutdown(ssh_get_fd(session), SHUT_RDWR);
+    });
+    const auto completed = run([](ssh::Options options) -> Coro<ssh::Completed> {
+        auto connection = co_await ssh::connect(std::move(options));
+        co_return co_await connection.run("show all");
+    }(options_for(server)));
+    CHECK(completed.out == "out");
+    CHECK(completed.exit_status == 5);
+}
+
 TEST_CASE("a device that reports no exit status leaves it open") {
     const ScriptedServer server([](ssh_session session) {
         accept_login(session);

@@ -18,9 +18,10 @@ namespace muster::ssh {
 ///
 /// As in OpenSSH the first value that is found counts, apart from IdentityFile, which adds up.
 /// Known are Host, Match (all, host, originalhost, user, localuser), Include, HostName, User, Port,
-/// IdentityFile, IdentitiesOnly, IdentityAgent, ProxyJump, UserKnownHostsFile, GlobalKnownHostsFile, StrictHostKeyChecking,
-/// HostKeyAlias, ConnectTimeout, ServerAliveInterval and ServerAliveCountMax. Everything else is
-/// listed in `problems()` and has no effect: no program is ever run (Match exec, ProxyCommand).
+/// IdentityFile, IdentitiesOnly, IdentityAgent, ProxyJump, UserKnownHostsFile,
+/// GlobalKnownHostsFile, StrictHostKeyChecking, HostKeyAlias, ConnectTimeout, ServerAliveInterval
+/// and ServerAliveCountMax. Everything else is listed in `problems()` and has no effect: no program
+/// is ever run (Match exec, ProxyCommand).
 class Config {
 public:
     /// A line that has no effect, and why.

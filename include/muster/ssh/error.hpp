@@ -27,7 +27,7 @@ std::string_view to_string(Phase phase) noexcept;
 
 /// What went wrong, for code that decides by it; the text is for people.
 enum class ErrorKind : std::uint8_t {
-    configuration,     ///< a key or known_hosts file cannot be used; nothing was sent
+    configuration,     ///< a file, an option or this libssh2 is of no use here; nothing was sent
     unreachable,       ///< no address, refused, no route
     timeout,           ///< the phase's time, or the whole operation's, ran out
     no_common_method,  ///< the two sides share no algorithm

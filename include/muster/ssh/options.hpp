@@ -61,7 +61,7 @@ struct Timeouts {
     TimeLimit authenticate = std::chrono::seconds(30); ///< all ways of logging in together
     TimeLimit agent = std::chrono::seconds(10);        ///< each answer of the SSH agent
     TimeLimit total = std::nullopt;                    ///< all of `connect()`
-    TimeLimit close = std::chrono::seconds(3);         ///< an orderly end; after it, the hard one
+    TimeLimit close = std::chrono::seconds(3);         ///< goodbyes; after it, without
 };
 
 class Connection;
@@ -122,7 +122,7 @@ struct ShellOptions {
     std::string term = "vt100";
     int width = 511; ///< characters: wide enough that nothing is wrapped
     int height = 24; ///< lines
-    /// For opening, writing and closing. Reading waits until the caller's own deadline.
+    /// For opening and writing. Reading waits until the caller's own deadline.
     TimeLimit timeout = std::chrono::seconds(30);
     std::vector<EnvVariable> env = {}; ///< as CommandOptions::env
 };

@@ -36,8 +36,8 @@ public:
     /// confirm it. Throws ssh::Error.
     Coro<void> resize(int width, int height);
 
-    /// Ends the shell and waits for the device to agree; the connection stays open. Throws nothing
-    /// but CancelledError: a device that does not answer in time loses the connection.
+    /// Ends the shell and waits for the device to agree, within Timeouts::close; the connection
+    /// stays open. Throws nothing but CancelledError.
     Coro<void> close();
 
     /// The device has ended the shell and everything was read, or it was closed here, or the
