@@ -157,7 +157,7 @@ TEST_CASE("a comment of the agent is one printable line") {
         const auto keys = co_await agent.keys();
         REQUIRE(keys.size() == 1);
         CHECK(keys[0].public_key == "key");
-        CHECK(keys[0].comment == "some.body");
+        CHECK(keys[0].comment == "some body");
     }(folder.path() + "/agent"));
 }
 

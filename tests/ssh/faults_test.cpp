@@ -470,7 +470,12 @@ std::string misfit(const SessionSteps& steps, const Trial& trial, const Outcome&
         // Padding of the clear text, and little else, may change without anybody's harm.
         const bool harmless = harm.kind == Harm::Kind::corrupt && !trial.from &&
                               harm.at < steps.start(Step::service, harm.direction);
-        return !outcome.harmed || harmless || trial.step == Step::close ? "" : "was not noticed";
+        // Behind the exit status nothing is missed but the goodbyes.
+        const bool told_all = harm.kind != Harm::Kind::corrupt && trial.step == Step::command &&
+                              harm.direction == Direction::to_client;
+        return !outcome.harmed || harmless || told_all || trial.step == Step::close
+                   ? ""
+                   : "was not noticed";
     }
     auto phases = phases_of(trial.step, harm.direction);
     if (trial.step == Step::close) {

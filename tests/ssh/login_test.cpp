@@ -369,7 +369,7 @@ TEST_CASE("of an agent's many keys only the first are offered") {
         files.push_back(strange_key(folder, "key" + std::to_string(i)));
     }
     const std::string error = login_with_agent(server.bare_options(), agent_with(files));
-    CHECK(count(error, "ssh-ed25519 key 'some.body' of the SSH agent") == 5);
+    CHECK(count(error, "ssh-ed25519 key 'some body' of the SSH agent") == 5);
     CHECK(contains(error, "not 2 more keys of the SSH agent (name one in Options::keys)"));
 }
 
