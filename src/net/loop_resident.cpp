@@ -1,8 +1,5 @@
 #include "net/loop_resident.hpp"
 
-#include <unordered_set>
-#include <utility>
-
 namespace muster::detail {
 
 namespace asio = boost::asio;
@@ -16,31 +13,22 @@ public:
     explicit Registry(asio::execution_context& context)
         : asio::execution_context::service(context) {}
 
-    std::unordered_set<LoopResident*> residents;
+    List<LoopResident> residents;
 
 private:
     void shutdown() noexcept override {
         while (!residents.empty()) {
-            LoopResident& resident = **residents.begin();
-            resident.leave();
-            resident.context_gone();
+            residents.pop_front().context_gone();
         }
     }
 };
 
 asio::execution_context::id LoopResident::Registry::id;
 
-LoopResident::LoopResident(asio::execution_context& context)
-    : registry_(&asio::use_service<Registry>(context)) {
-    registry_->residents.insert(this);
+LoopResident::LoopResident(asio::execution_context& context) {
+    asio::use_service<Registry>(context).residents.push_back(*this);
 }
 
-LoopResident::~LoopResident() { leave(); }
-
-void LoopResident::leave() noexcept {
-    if (registry_ != nullptr) {
-        std::exchange(registry_, nullptr)->residents.erase(this);
-    }
-}
+void LoopResident::leave() noexcept { unlink(); }
 
 } // namespace muster::detail

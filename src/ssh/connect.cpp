@@ -71,7 +71,7 @@ private:
         phase_ = Phase::key_exchange;
         co_await within(options_.timeouts.handshake, [this] { return handshake(); });
         phase_ = Phase::host_key;
-        co_await check_host_key(*session_, options_);
+        co_await check_host_key(*session_, options_, trusted_);
 
         phase_ = Phase::authentication;
         co_await within(options_.timeouts.authenticate,
@@ -169,13 +169,13 @@ private:
         }
     }
 
-    [[nodiscard]] Methods choose_methods() const {
+    [[nodiscard]] Methods choose_methods() {
         Methods methods =
             options_.algorithms == Algorithms::legacy ? legacy_methods() : default_methods();
         if (options_.host_key_policy != HostKeyPolicy::insecure_ignore) {
-            const TrustedBy trusted(options_);
-            const auto known = KnownHosts::cached(trusted.files);
-            prefer_key_types(methods.host_key, known->key_types(trusted.host, trusted.port));
+            trusted_.emplace(options_);
+            prefer_key_types(methods.host_key,
+                             trusted_->known->key_types(trusted_->host, trusted_->port));
         }
         return methods;
     }
@@ -222,6 +222,7 @@ private:
     Options options_;
     std::shared_ptr<Session> carrier_;
     Phase phase_ = Phase::prepare;
+    std::optional<TrustedBy> trusted_;
     std::shared_ptr<Session> session_;
 };
 

@@ -39,6 +39,47 @@ void empty(std::string& buffer) {
 
 unsigned length_of(std::string_view text) { return static_cast<unsigned>(text.size()); }
 
+Methods usable_of(const Methods& methods) {
+    const auto keep = [](int kind, std::vector<std::string_view> names) {
+        const auto& supported = supported_algorithms(kind);
+        std::erase_if(names, [&](std::string_view name) {
+            return std::find(supported.begin(), supported.end(), name) == supported.end();
+        });
+        return names;
+    };
+    return {keep(LIBSSH2_METHOD_KEX, methods.kex), keep(LIBSSH2_METHOD_HOSTKEY, methods.host_key),
+            keep(LIBSSH2_METHOD_CRYPT_CS, methods.ciphers),
+            keep(LIBSSH2_METHOD_MAC_CS, methods.macs)};
+}
+
+/// What is offered for some methods, as libssh2 wants to have it.
+struct Offer {
+    Methods usable;
+    std::string kex;
+    std::string host_key;
+    std::string ciphers;
+    std::string macs;
+};
+
+/// Made anew only when it is for other methods than the last one: those of a fleet are the same.
+const Offer& offer_for(const Methods& methods) {
+    static thread_local Methods last;
+    static thread_local std::optional<Offer> offer;
+    if (!offer || methods != last) {
+        Methods usable = usable_of(methods);
+        const auto join = [](const std::vector<std::string_view>& names) {
+            return join_names(names, ",");
+        };
+        offer.emplace(Offer{.usable = usable,
+                            .kex = join(usable.kex),
+                            .host_key = join(usable.host_key),
+                            .ciphers = join(usable.ciphers),
+                            .macs = join(usable.macs)});
+        last = methods;
+    }
+    return *offer;
+}
+
 } // namespace
 
 bool is_fatal(int code) noexcept {
@@ -93,7 +134,7 @@ struct Engine::Callbacks {
         if (self.dead_) {
             return self.receive_last(static_cast<char*>(buffer), length);
         }
-        const std::string_view unread = std::string_view(self.input_).substr(self.input_at_);
+        const std::string_view unread = self.input();
         const std::size_t take = std::min(
             {length, self.granted_, self.granted_ > 0 ? self.framing_.available(unread) : 0});
         if (take == 0) {
@@ -102,11 +143,11 @@ struct Engine::Callbacks {
         }
         std::memcpy(buffer, unread.data(), take);
         self.framing_.consumed(take);
-        self.input_at_ += take;
         self.granted_ -= take;
-        if (self.input_at_ == self.input_.size()) {
-            empty(self.input_);
-            self.input_at_ = 0;
+        if (self.input_.empty()) {
+            self.lent_.remove_prefix(take);
+        } else {
+            self.input_.drop(take);
         }
         return static_cast<ssize_t>(take);
     }
@@ -234,14 +275,14 @@ Engine::Engine(const Methods& methods) : session_(new_session(*this)) {
     libssh2_session_set_read_timeout(session_, one_day);
 #endif
     try {
-        Methods offer = usable(methods);
+        const Offer& offer = offer_for(methods);
         prefer(LIBSSH2_METHOD_KEX, offer.kex);
         prefer(LIBSSH2_METHOD_HOSTKEY, offer.host_key);
         prefer(LIBSSH2_METHOD_CRYPT_CS, offer.ciphers);
         prefer(LIBSSH2_METHOD_CRYPT_SC, offer.ciphers);
         prefer(LIBSSH2_METHOD_MAC_CS, offer.macs);
         prefer(LIBSSH2_METHOD_MAC_SC, offer.macs);
-        kex_ = std::move(offer.kex);
+        kex_ = offer.usable.kex;
     } catch (...) {
         libssh2_session_free(session_);
         throw;
@@ -260,26 +301,13 @@ Engine::~Engine() {
     }
 }
 
-Methods Engine::usable(const Methods& methods) const {
-    const auto keep = [](int kind, std::vector<std::string_view> names) {
-        const auto& supported = supported_algorithms(kind);
-        std::erase_if(names, [&](std::string_view name) {
-            return std::find(supported.begin(), supported.end(), name) == supported.end();
-        });
-        return names;
-    };
-    return {keep(LIBSSH2_METHOD_KEX, methods.kex), keep(LIBSSH2_METHOD_HOSTKEY, methods.host_key),
-            keep(LIBSSH2_METHOD_CRYPT_CS, methods.ciphers),
-            keep(LIBSSH2_METHOD_MAC_CS, methods.macs)};
-}
+Methods Engine::usable(const Methods& methods) const { return usable_of(methods); }
 
-void Engine::prefer(int kind, const std::vector<std::string_view>& names) {
-    const int code = libssh2_session_method_pref(session_, kind, join_names(names, ",").c_str());
-    if (code != 0) {
+void Engine::prefer(int kind, const std::string& names) {
+    if (libssh2_session_method_pref(session_, kind, names.c_str()) != 0) {
         Failure failure;
         failure.kind = ErrorKind::configuration;
-        failure.reason =
-            "libssh2 " + library_version() + " takes none of the algorithms " + join_names(names);
+        failure.reason = "libssh2 " + library_version() + " takes none of the algorithms " + names;
         throw Error(std::move(failure));
     }
 }
@@ -370,12 +398,15 @@ void Engine::receive(std::string_view bytes) {
     }
     received_.feed(bytes);
     note_offer();
-    if (input_at_ > 0 && input_at_ >= input_.size() / 2) {
-        input_.erase(0, input_at_);
-        input_at_ = 0;
+    if (input_.empty()) {
+        // Nearly always all of it is used at once, and need not be copied.
+        lent_ = bytes;
+        run();
+        input_.append(std::exchange(lent_, {}));
+    } else {
+        input_.append(bytes);
+        run();
     }
-    input_ += bytes;
-    run();
 }
 
 void Engine::receive_eof(std::string reason) {
@@ -456,7 +487,7 @@ void Engine::run() {
 
 bool Engine::nothing_to_read() {
     // Before encryption begins, libssh2 is given whole packets only: half of one is nothing.
-    return framing_.available(std::string_view(input_).substr(input_at_)) == 0;
+    return framing_.available(input()) == 0;
 }
 
 // The other side's offer has come: it decides what the key exchange will cost.
@@ -494,7 +525,7 @@ void Engine::begin_compute() {
 }
 
 void Engine::compute() noexcept {
-    const std::size_t before = input_.size() - input_at_;
+    const std::size_t before = input().size();
     int progress = 0;
     in_vain_ = false;
     if (handshaking_) {
@@ -511,7 +542,7 @@ void Engine::compute() noexcept {
             const int more = compute_round();
             progress = more == 0 ? progress : more;
         }
-        in_vain_ = progress == 0 && input_.size() - input_at_ == before;
+        in_vain_ = progress == 0 && input().size() == before;
     }
     granted_ = 0;
     compute_failure_ = std::min(progress, 0);

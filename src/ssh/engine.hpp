@@ -1,6 +1,7 @@
 #pragma once
 /// One SSH session without I/O: bytes go in, bytes come out, and operations finish in between.
 
+#include "net/read_buffer.hpp"
 #include "ssh/kex_cost.hpp"
 #include "ssh/kexinit.hpp"
 #include "ssh/library.hpp"
@@ -108,6 +109,8 @@ struct Methods {
     std::vector<std::string_view> host_key;
     std::vector<std::string_view> ciphers;
     std::vector<std::string_view> macs;
+
+    friend bool operator==(const Methods&, const Methods&) = default;
 };
 
 /// A signature that logging in with a key needs. The engine says what is to be signed; whoever
@@ -172,7 +175,7 @@ public:
 
     /// Received bytes that nobody has needed yet: stop reading the socket when they grow.
     [[nodiscard]] std::size_t unread() const noexcept {
-        return computing_ ? late_input_.size() : input_.size() - input_at_;
+        return computing_ ? late_input_.size() : input().size();
     }
 
     /// What is to be sent, all of it.
@@ -318,8 +321,13 @@ private:
     void before_free(std::string_view bytes) noexcept override;
     bool may_allocate(std::size_t size) noexcept override;
     void notice_before_login(std::string_view bytes);
-    void prefer(int kind, const std::vector<std::string_view>& names);
+    void prefer(int kind, const std::string& names);
     [[nodiscard]] bool nothing_to_read();
+
+    [[nodiscard]] std::string_view input() const noexcept {
+        return input_.empty() ? lent_ : input_.view();
+    }
+
     bool step_all();
     [[nodiscard]] bool must_wait(const Operation& operation) const noexcept;
     [[nodiscard]] bool must_compute();
@@ -337,8 +345,8 @@ private:
 
     Answerer* answerer_ = nullptr; // in front of the session, which asks for memory when it is made
     LIBSSH2_SESSION* session_ = nullptr;
-    std::string input_;
-    std::size_t input_at_ = 0;
+    muster::detail::ReadBuffer input_;
+    std::string_view lent_;   // in place of it, while receive() runs
     std::size_t granted_ = 0; // how much of the input libssh2 may have now
     PlaintextFraming framing_;
     bool newkeys_forged_ = false;

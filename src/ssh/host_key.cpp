@@ -34,30 +34,30 @@ TrustedBy::TrustedBy(const Options& options)
         host = options.host_key_alias;
         port = 22; // an alias stands alone in the file
     }
+    known = KnownHosts::cached(files);
 }
 
-Coro<void> check_host_key(Session& session, const Options& options) {
+Coro<void> check_host_key(Session& session, const Options& options,
+                          const std::optional<TrustedBy>& trusted) {
     const std::string key = session.engine().host_key();
-    if (options.host_key_policy == HostKeyPolicy::insecure_ignore) {
+    if (!trusted) {
         session.host_key_fingerprint = fingerprint(key);
         co_return;
     }
-    const TrustedBy trusted(options);
-    HostKeyVerdict verdict;
-    try {
-        verdict = KnownHosts::cached(trusted.files)->check(trusted.host, trusted.port, key);
-        session.host_key_fingerprint = verdict.fingerprint;
-        if (verdict.status == HostKeyStatus::unknown &&
-            options.host_key_policy == HostKeyPolicy::accept_new) {
+    HostKeyVerdict verdict = trusted->known->check(trusted->host, trusted->port, key);
+    session.host_key_fingerprint = verdict.fingerprint;
+    if (verdict.status == HostKeyStatus::unknown &&
+        options.host_key_policy == HostKeyPolicy::accept_new) {
+        try {
             // In the executor, because others may hold the file's lock.
-            verdict = co_await run_in_executor(accept_new_host_key, trusted.files, trusted.host,
-                                               trusted.port, key);
-            if (verdict.status == HostKeyStatus::unknown) {
-                co_return; // added
-            }
+            verdict = co_await run_in_executor(accept_new_host_key, trusted->files, trusted->host,
+                                               trusted->port, key);
+        } catch (const Error& error) {
+            throw with_host(error, session);
         }
-    } catch (const Error& error) {
-        throw with_host(error, session);
+        if (verdict.status == HostKeyStatus::unknown) {
+            co_return; // added
+        }
     }
     const std::string presented = verdict.type + " key " + verdict.fingerprint;
     switch (verdict.status) {
@@ -86,7 +86,7 @@ Coro<void> check_host_key(Session& session, const Options& options) {
     if (options.port != 22) {
         remedy += "-p " + std::to_string(options.port) + " ";
     }
-    remedy += options.host + " >> " + trusted.files.front() + "; or accept new keys (accept-new)";
+    remedy += options.host + " >> " + trusted->files.front() + "; or accept new keys (accept-new)";
     throw session.error(Phase::host_key, ErrorKind::host_key_unknown, std::move(reason),
                         std::move(remedy));
 }

@@ -4,10 +4,12 @@
 #include "ssh/session.hpp"
 
 #include <muster/core/coro.hpp>
+#include <muster/ssh/known_hosts.hpp>
 #include <muster/ssh/options.hpp>
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -15,16 +17,20 @@ namespace muster::ssh::detail {
 
 /// Where the keys of a host are looked up, and under which name.
 struct TrustedBy {
+    /// Reads the files, if need be. Throws ssh::Error.
     explicit TrustedBy(const Options& options);
 
     std::vector<std::string> files;
     std::string host;
     std::uint16_t port;
+    std::shared_ptr<const KnownHosts> known;
 };
 
 /// Checks the key that the server has presented against known_hosts, by the policy. Throws
-/// ssh::Error. Fills in the session's host_key_fingerprint.
-Coro<void> check_host_key(Session& session, const Options& options);
+/// ssh::Error. Fills in the session's host_key_fingerprint. `trusted` may be empty when the policy
+/// looks at no key.
+Coro<void> check_host_key(Session& session, const Options& options,
+                          const std::optional<TrustedBy>& trusted);
 
 /// Logs in: with the keys in order, those of the agent, then by answering questions or with the
 /// password, once; and on, while the server says that what it got was right but is not enough.

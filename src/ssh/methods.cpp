@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <initializer_list>
-#include <utility>
 
 namespace muster::ssh::detail {
 
@@ -43,16 +42,14 @@ Methods legacy_methods() {
 
 void prefer_key_types(std::vector<std::string_view>& host_key,
                       const std::vector<std::string>& types) {
-    std::vector<std::string_view> known;
-    std::vector<std::string_view> others;
-    for (const std::string_view algorithm : host_key) {
+    auto place = host_key.begin();
+    for (auto it = place; it != host_key.end(); ++it) {
         // One RSA key serves three algorithms.
-        const std::string_view type = algorithm.starts_with("rsa-sha2-") ? "ssh-rsa" : algorithm;
-        const bool listed = std::find(types.begin(), types.end(), type) != types.end();
-        (listed ? known : others).push_back(algorithm);
+        const std::string_view type = it->starts_with("rsa-sha2-") ? "ssh-rsa" : *it;
+        if (std::find(types.begin(), types.end(), type) != types.end()) {
+            std::rotate(place++, it, it + 1);
+        }
     }
-    known.insert(known.end(), others.begin(), others.end());
-    host_key = std::move(known);
 }
 
 } // namespace muster::ssh::detail

@@ -84,7 +84,7 @@ public:
     }
 
     void close() noexcept override {
-        unlink(); // from the ready list
+        Node::unlink(); // from the ready list
         unwatch();
         socket_.reset();
         leave();
@@ -129,7 +129,7 @@ private:
 
     /// Has the loop look after the socket, if there is something to do.
     void look_if_any() noexcept {
-        if (linked() || !((more_ && can_read()) || (room_ && !outgoing_.empty()))) {
+        if (Node::linked() || !((more_ && can_read()) || (room_ && !outgoing_.empty()))) {
             return;
         }
         if (LoopCore* loop = loop_->core()) {
