@@ -38,6 +38,14 @@ bool share_a_name(const std::vector<std::string>& a, const std::vector<std::stri
     return std::find_first_of(a.begin(), a.end(), b.begin(), b.end()) != a.end();
 }
 
+/// Without the names that stand for abilities, not for methods (RFC 8308, OpenSSH's strict order).
+std::vector<std::string> real_names(std::vector<std::string> names) {
+    std::erase_if(names, [](const std::string& name) {
+        return name.starts_with("ext-info-") || name.starts_with("kex-strict-");
+    });
+    return names;
+}
+
 } // namespace
 
 void KexInitReader::feed(std::string_view bytes) {
@@ -162,7 +170,8 @@ std::string explain_mismatch(const KexInit& ours, const KexInit& theirs) {
     for (const Category& category : categories) {
         if (!share_a_name(category.ours, category.theirs)) {
             return std::string("no common ") + category.name + ": the device offers " +
-                   join_names(category.theirs) + "; offered to it: " + join_names(category.ours);
+                   join_names(real_names(category.theirs)) +
+                   "; offered to it: " + join_names(real_names(category.ours));
         }
     }
     return {};

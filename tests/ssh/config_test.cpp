@@ -362,7 +362,7 @@ TEST_CASE("every line means to muster what it means to ssh") {
         "\tUser a\f\n",
         "Port 022\n",
         "Port ssh\n",
-        "HostName %h.example\nUser %h\n",
+        "HostName %h.example\nUser ops\n",
         "HostName fe80::1%%Eth0\n",
         "HostName %h%%x\n",
         "HostName 2001:db8::1\n",

@@ -92,7 +92,7 @@ TEST_CASE("what is no offer gives none") {
 }
 
 TEST_CASE("a mismatch names the first category that does not meet, with both sides") {
-    const KexInit ours{{"k1", "k2"}, {"h1"}, {"c1"}, {"c1"}, {"m1"}, {"m1"}};
+    KexInit ours{{"k1", "k2"}, {"h1"}, {"c1"}, {"c1"}, {"m1"}, {"m1"}};
     KexInit theirs = ours;
     CHECK(explain_mismatch(ours, theirs).empty());
     theirs.cipher_to_client = {"old", "older"};
@@ -100,6 +100,10 @@ TEST_CASE("a mismatch names the first category that does not meet, with both sid
           "no common ciphers: the device offers old, older; offered to it: c1");
     theirs.host_key = {"dss"};
     CHECK(contains(explain_mismatch(ours, theirs), "no common host key types"));
+    theirs.kex = {"ext-info-s", "kex9"};
+    ours.kex.insert(ours.kex.begin(), "kex-strict-c-v00@openssh.com");
+    CHECK_FALSE(contains(explain_mismatch(ours, theirs), "ext-info"));
+    CHECK_FALSE(contains(explain_mismatch(ours, theirs), "kex-strict"));
 }
 
 TEST_CASE("before encryption, lines and packets are handed over whole") {

@@ -282,7 +282,7 @@ TEST_CASE("a farewell later is quoted with the phase in which it came") {
         }
         CAPTURE(c.requests);
         REQUIRE(error);
-        CAPTURE(error->what());
+        CAPTURE(error->reason());
         CHECK(error->phase() == c.phase);
         CHECK(error->kind() == ssh::ErrorKind::connection_lost);
         CHECK(contains(error->reason(), "'down for maintenance'"));
