@@ -21,8 +21,8 @@ struct DeviceSpec {
     std::string username = "admin";
     Secret password = "admin";
     Secret enable_secret = "secret";
-    bool starts_privileged = false;  ///< logs in at `name#`
-    bool own_host_key = false;       ///< an ed25519 key of its own instead of the fleet's
+    bool starts_privileged = false; ///< logs in at `name#`
+    bool own_host_key = false;      ///< an ed25519 key of its own instead of the fleet's
     /// The SSH key exchange methods it offers, separated by commas, such as
     /// "diffie-hellman-group16-sha512" for an old and slow device; empty: modern ones.
     std::string key_exchange = {};
