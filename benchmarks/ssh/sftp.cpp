@@ -232,6 +232,11 @@ int main(int argc, char** argv) {
     app.add_option("--runs", runs, "of which the best counts");
     app.add_option("--only", only, "muster, sftp or libssh2");
     CLI11_PARSE(app, argc, argv);
+    if (!Sshd::available()) {
+        fmt::print("left out: apt-get install openssh-server openssh-sftp-server\n");
+        constexpr int skipped = 77;
+        return skipped;
+    }
 
     Place place;
     const std::string source = place.path("source");
