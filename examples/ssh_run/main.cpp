@@ -64,7 +64,8 @@ void declare(CLI::App& app, Arguments& arguments) {
     app.set_version_flag("--version", "ssh-run " MUSTER_VERSION);
     app.add_option("HOST", arguments.hosts, "where to run the command")->required();
     app.add_option("-F,--config", arguments.config,
-                   "the configuration instead of ~/.ssh/config and /etc/ssh/ssh_config");
+                   "the configuration instead of ~/.ssh/config and /etc/ssh/ssh_config")
+        ->check(CLI::ExistingFile);
     app.add_option("-l,--user", arguments.user, "for each HOST that names none");
     app.add_option("--password-from", arguments.password_from,
                    "of the hosts: env:NAME, file:PATH or prompt");
