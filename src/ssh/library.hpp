@@ -61,4 +61,9 @@ LIBSSH2_SESSION* new_session(SessionOwner& owner);
 /// process.
 const std::vector<std::string_view>& supported_algorithms(int kind);
 
+/// As libssh2 takes lengths.
+inline unsigned length_of(std::string_view text) noexcept {
+    return static_cast<unsigned>(text.size());
+}
+
 } // namespace muster::ssh::detail

@@ -34,8 +34,6 @@ constexpr std::size_t largest_share = 256 * 1024;
 constexpr std::size_t longest_name = 64 * 1024;
 constexpr std::size_t longest_words = 200;
 
-unsigned length_of(std::string_view text) { return static_cast<unsigned>(text.size()); }
-
 SftpAttributes from_library(const LIBSSH2_SFTP_ATTRIBUTES& raw) {
     SftpAttributes attributes;
     if ((raw.flags & LIBSSH2_SFTP_ATTR_SIZE) != 0) {
