@@ -308,6 +308,9 @@ public:
         return server_signature_algorithms_;
     }
 
+    /// The server's host key is not what RFC 8709 says, and was not given to libssh2.
+    [[nodiscard]] bool refused_host_key() const noexcept { return refused_host_key_; }
+
     /// After the login: the offers of both sides are kept for error messages only.
     void forget_offers() noexcept;
 
@@ -343,7 +346,10 @@ private:
     void unwind() noexcept;
     ssize_t receive_last(char* buffer, std::size_t length) noexcept;
 
-    Answerer* answerer_ = nullptr; // in front of the session, which asks for memory when it is made
+    // In front of the session, which asks for memory when it is made.
+    Answerer* answerer_ = nullptr;
+    bool exchanging_keys_ = true;
+    bool refused_host_key_ = false;
     LIBSSH2_SESSION* session_ = nullptr;
     muster::detail::ReadBuffer input_;
     std::string_view lent_;   // in place of it, while receive() runs

@@ -121,6 +121,29 @@ bool SessionOwner::holds_false_length(unsigned char kind, std::size_t length) co
     return false;
 }
 
+bool SessionOwner::holds_false_host_key(std::size_t length) const noexcept {
+    constexpr unsigned char message_kex_reply = 31; // of Diffie-Hellman and ECDH
+    constexpr unsigned char message_kex_group_reply = 33;
+    constexpr std::size_t public_key_size = 32;
+    for (Block* block = first_; block != nullptr; block = block->next) {
+        WireReader message({static_cast<const char*>(block->memory()), block->size});
+        const unsigned char kind = message.byte();
+        if (kind != message_kex_reply && kind != message_kex_group_reply) {
+            continue;
+        }
+        const std::string_view key = message.string();
+        if (!message.ok() || key.size() != length) {
+            continue;
+        }
+        WireReader fields(key);
+        if (fields.string() == "ssh-ed25519" &&
+            (fields.string().size() != public_key_size || !fields.rest().empty())) {
+            return true;
+        }
+    }
+    return false;
+}
+
 SessionOwner::~SessionOwner() {
     while (first_ != nullptr) {
         Block* block = std::exchange(first_, first_->next);

@@ -48,6 +48,10 @@ protected:
     /// too short to hold it.
     [[nodiscard]] bool holds_false_length(unsigned char kind, std::size_t length) const noexcept;
 
+    /// Among the memory is an answer to a key exchange (RFC 4253 section 8) whose host key has this
+    /// length, and is an Ed25519 key that is not as RFC 8709 section 4 says.
+    [[nodiscard]] bool holds_false_host_key(std::size_t length) const noexcept;
+
 private:
     struct Block;
 

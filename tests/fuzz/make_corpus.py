@@ -108,6 +108,11 @@ def before_auth():
     case("kexinit", hello + packet(kexinit()))
     case("kexinit-in-pieces", hello + packet(kexinit()), 3)
     case("reply", hello + packet(kexinit()) + packet(reply))
+    ed25519 = string("ssh-ed25519")
+    for name, key in {"huge-key-length": ed25519 + uint32(255) + bytes(32),
+                      "short-key": ed25519 + uint32(32) + bytes(8),
+                      "bytes-after-key": ED25519 + bytes(8)}.items():
+        case(name, hello + packet(kexinit()) + packet(reply.replace(string(ED25519), string(key))))
     case("reply-newkeys", hello + packet(kexinit()) + packet(reply) + packet(b"\x15"))
     case("no-common-method", hello + packet(kexinit("none-of-yours")))
     case("nistp256", hello + packet(kexinit("ecdh-sha2-nistp256")) + packet(

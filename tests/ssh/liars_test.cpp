@@ -103,6 +103,18 @@ std::string kexinit(const std::string& method, const std::string& cipher) {
     return packet(payload);
 }
 
+/// SSH_MSG_KEX_ECDH_REPLY with a host key of these bytes, and a signature that proves nothing.
+std::string exchange_reply(const std::string& host_key) {
+    std::string payload(1, '\x1f');
+    std::string signature;
+    ssh::detail::append_string(signature, "ssh-ed25519");
+    ssh::detail::append_string(signature, std::string(64, 's'));
+    ssh::detail::append_string(payload, host_key);
+    ssh::detail::append_string(payload, '\x09' + std::string(31, '\0'));
+    ssh::detail::append_string(payload, signature);
+    return packet(payload);
+}
+
 /// SSH_MSG_DISCONNECT.
 std::string disconnect(const std::string& text) {
     std::string payload(1, '\x01');
@@ -163,7 +175,7 @@ TEST_CASE("lines that never end in an identification, and a line without end, ar
                 co_await stream.write(c.piece);
             }
         });
-        CAPTURE(error.what());
+        CAPTURE(std::string(error.what()));
         CHECK(error.phase() == ssh::Phase::key_exchange);
         CHECK(error.kind() == ssh::ErrorKind::protocol);
         CHECK(contains(error.reason(), c.quoted));
@@ -175,7 +187,7 @@ TEST_CASE("lines that never end in an identification, and a line without end, ar
 
 TEST_CASE("a server of the first version of SSH is called one") {
     const auto error = error_from(says("SSH-1.5-Cisco-1.25\n"));
-    CAPTURE(error.what());
+    CAPTURE(std::string(error.what()));
     CHECK(error.phase() == ssh::Phase::key_exchange);
     CHECK(error.kind() == ssh::ErrorKind::protocol);
     CHECK(contains(error.reason(), "SSH-1.5-Cisco-1.25"));
@@ -185,7 +197,7 @@ TEST_CASE("a server of the first version of SSH is called one") {
 TEST_CASE("a packet of an impossible length is refused at once") {
     for (const std::string length : {"\x7f\xff\xff\xff", "\xff\xff\xff\xff"}) {
         const auto error = error_from(says(identification + length + std::string(1000, 'x')));
-        CAPTURE(error.what());
+        CAPTURE(std::string(error.what()));
         CHECK(error.phase() == ssh::Phase::key_exchange);
         CHECK(error.kind() == ssh::ErrorKind::protocol);
     }
@@ -200,9 +212,30 @@ TEST_CASE("packets too short to be any end in an error") {
         }
         const auto error = error_from(says(identification + many), 300ms);
         CAPTURE(int(length));
-        CAPTURE(error.what());
+        CAPTURE(std::string(error.what()));
         CHECK(error.phase() == ssh::Phase::key_exchange);
     }
+}
+
+TEST_CASE("a host key that is not one is refused before libssh2 reads past its end") {
+    const std::string start = identification + kexinit("curve25519-sha256", "aes128-ctr");
+    const auto host_key = [](std::uint32_t said, std::size_t size) {
+        std::string bytes;
+        ssh::detail::append_string(bytes, "ssh-ed25519");
+        ssh::detail::append_uint32(bytes, said);
+        return bytes + std::string(size, 'k');
+    };
+    for (const std::string& bad : {host_key(32, 31), host_key(255, 32), host_key(0xFFFFFFFF, 32),
+                                   host_key(31, 31), host_key(32, 33), host_key(0, 0)}) {
+        const auto error = error_from(says(start + exchange_reply(bad)));
+        CAPTURE(std::string(error.what()));
+        CHECK(error.phase() == ssh::Phase::key_exchange);
+        CHECK(contains(error.reason(), "host key is malformed"));
+    }
+    const auto error = error_from(says(start + exchange_reply(host_key(32, 32))));
+    CAPTURE(std::string(error.what()));
+    CHECK(error.phase() == ssh::Phase::key_exchange);
+    CHECK_FALSE(contains(error.reason(), "malformed")); // it is not proved, that is all
 }
 
 TEST_CASE("without a common algorithm both offers are shown, and the option that would help") {
@@ -235,7 +268,7 @@ TEST_CASE("a farewell in the key exchange is quoted, in one printable line") {
                     co_await stream.read();
                 }
             });
-            CAPTURE(error.what());
+            CAPTURE(std::string(error.what()));
             CHECK(error.phase() == ssh::Phase::key_exchange);
             CHECK(error.kind() == ssh::ErrorKind::connection_lost);
             CHECK(contains(error.reason(), "the device ended the connection: 'Too many  sessions"));
@@ -305,7 +338,7 @@ TEST_CASE("a server that hangs up after too many keys says so in the error") {
         run(ssh::connect(std::move(options)));
         FAIL("it connected");
     } catch (const ssh::Error& error) {
-        CAPTURE(error.what());
+        CAPTURE(std::string(error.what()));
         CHECK(error.phase() == ssh::Phase::authentication);
         CHECK(error.kind() == ssh::ErrorKind::authentication);
         CHECK(contains(error.reason(), "Too many authentication failures"));

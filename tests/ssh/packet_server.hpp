@@ -7,6 +7,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 
 /// The server's side of the SSH protocol, without I/O, for tests that say what no real server says:
 /// it exchanges keys (curve25519-sha256, ssh-ed25519, aes128-ctr, hmac-sha2-256, no compression);
@@ -29,6 +30,9 @@ public:
 
     /// Starts a new key exchange.
     void renew_keys();
+
+    /// Claims another host key from now on, whose private half it need not have.
+    void claim_host_key(std::string blob) { host_key_blob_ = std::move(blob); }
 
     /// The first key exchange is over.
     [[nodiscard]] bool encrypted() const noexcept { return !session_id_.empty(); }

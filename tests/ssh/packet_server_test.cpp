@@ -78,6 +78,21 @@ TEST_CASE("a key exchange and a login need no socket and no other SSH library") 
     CHECK(pair.messages[0].front() == 80); // SSH_MSG_GLOBAL_REQUEST
 }
 
+TEST_CASE("a host key that is not one is refused when keys are renewed, too") {
+    Connected pair;
+    REQUIRE(pair.drive([&] { return pair.client.handshake(); }) == 0);
+    std::vector<std::string> methods;
+    REQUIRE(pair.drive([&] { return pair.client.list_methods("ops", methods); }) == 0);
+    std::string blob;
+    append_string(blob, "ssh-ed25519");
+    append_uint32(blob, 255);
+    pair.server.claim_host_key(blob + std::string(32, 'k'));
+    pair.server.renew_keys();
+    EngineChannel* channel = nullptr; // what is in progress is what reads
+    CHECK(pair.drive([&] { return pair.client.open_channel(channel); }) < 0);
+    CHECK(pair.client.refused_host_key());
+}
+
 TEST_CASE("the name of a signal is what the server has sent, whatever length it claims") {
     struct Case {
         std::uint32_t claimed;

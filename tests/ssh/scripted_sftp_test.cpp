@@ -218,7 +218,7 @@ TEST_CASE("sftp: a device that refuses the subsystem has no SFTP, and the connec
     const ScriptedServer server([](ssh_session session) { accept_subsystem(session, false); });
     const auto error = error_on(server, [](ssh::Sftp&) -> Coro<void> { co_return; });
     REQUIRE(error.has_value());
-    CAPTURE(error->what());
+    CAPTURE(std::string(error->what()));
     CHECK(error->kind() == ssh::ErrorKind::request_refused);
     CHECK(error->phase() == ssh::Phase::transfer);
 }
@@ -260,7 +260,7 @@ TEST_CASE("sftp: a listing cannot put files outside of the local folder") {
             co_await sftp.get("remote", into, {.recursive = true});
         });
         REQUIRE(error.has_value());
-        CAPTURE(error->what());
+        CAPTURE(std::string(error->what()));
         CHECK(error->kind() == ssh::ErrorKind::protocol);
         CHECK(contains(error->what(), "out of the folder"));
         CHECK(fs::is_empty(into));
@@ -347,7 +347,7 @@ TEST_CASE("sftp: a listing without end, and answers that are nonsense, are error
         const auto error =
             error_on(server, [](ssh::Sftp& sftp) -> Coro<void> { co_await sftp.list("/"); });
         REQUIRE(error.has_value());
-        CAPTURE(error->what());
+        CAPTURE(std::string(error->what()));
         CHECK(error->kind() == (nonsense == Nonsense::endless ? ssh::ErrorKind::file_failed
                                                               : ssh::ErrorKind::protocol));
     }

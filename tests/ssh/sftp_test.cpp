@@ -79,7 +79,7 @@ Coro<std::optional<ssh::Error>> error_of(Coro<T> call) {
 
 #define CHECK_ERROR(error, expected_kind, part)                                                    \
     REQUIRE((error).has_value());                                                                  \
-    CAPTURE((error)->what());                                                                      \
+    CAPTURE(std::string((error)->what()));                                                         \
     CHECK((error)->kind() == ssh::ErrorKind::expected_kind);                                       \
     CHECK((error)->phase() == ssh::Phase::transfer);                                               \
     CHECK(contains((error)->what(), part))
@@ -811,7 +811,7 @@ TEST_CASE("sftp: a device without SFTP says so, and the connection goes on") {
             for (int i = 0; i < 2; ++i) {
                 const auto error = co_await error_of(connection.sftp({.timeout = 5s}));
                 REQUIRE(error.has_value());
-                CAPTURE(error->what());
+                CAPTURE(std::string(error->what()));
                 CHECK(error->kind() == ssh::ErrorKind::protocol);
                 CHECK(contains(error->what(), "begin SFTP"));
                 CHECK_FALSE(connection.closed());

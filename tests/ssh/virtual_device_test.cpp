@@ -143,7 +143,7 @@ TEST_CASE("a device that hangs up is reported in the phase where it did") {
         CAPTURE(c.fault);
         const Device device(c.fault);
         const auto error = connect_error(device.options());
-        CAPTURE(error.what());
+        CAPTURE(std::string(error.what()));
         if (c.fault.starts_with("reset-") && error.phase() == ssh::Phase::connect) {
             // It came before this side knew that it was connected.
             CHECK(error.kind() == ssh::ErrorKind::unreachable);
@@ -157,7 +157,7 @@ TEST_CASE("a device that hangs up is reported in the phase where it did") {
 TEST_CASE("what is not an SSH server is shown") {
     const Device device("garbage-banner");
     const auto error = connect_error(device.options());
-    CAPTURE(error.what());
+    CAPTURE(std::string(error.what()));
     CHECK(error.phase() == ssh::Phase::key_exchange);
     CHECK(contains(error.reason(), "not the greeting of an SSH server"));
     CHECK(contains(error.remedy(), "port"));
