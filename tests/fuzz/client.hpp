@@ -13,6 +13,13 @@
 /// An engine that is given a fuzzer's bytes, and the operations that it is busy with.
 class FuzzClient {
 public:
+    explicit FuzzClient(
+        const muster::ssh::detail::Methods& methods = muster::ssh::detail::default_methods())
+        : engine(methods) {}
+
+    FuzzClient(const FuzzClient&) = delete;
+    FuzzClient& operator=(const FuzzClient&) = delete;
+
     ~FuzzClient() {
         for (auto& operation : operations_) {
             engine.finish(operation);
@@ -41,7 +48,7 @@ public:
         }
     }
 
-    muster::ssh::detail::Engine engine{muster::ssh::detail::default_methods()};
+    muster::ssh::detail::Engine engine;
 
 private:
     class Busy final : public muster::ssh::detail::Operation {

@@ -12,8 +12,12 @@ extern "C" const char* __lsan_default_suppressions() { // NOLINT(bugprone-reserv
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     FuzzInput input(data, size);
-    const std::size_t chunk = input.byte();
-    FuzzClient client;
+    // One bit for what the client offers, the rest for how much it is given at once.
+    constexpr unsigned legacy = 0x80;
+    const unsigned first = input.byte();
+    const std::size_t chunk = first & ~legacy;
+    FuzzClient client((first & legacy) != 0 ? muster::ssh::detail::legacy_methods()
+                                            : muster::ssh::detail::default_methods());
     client.begin([&] { return client.engine.handshake(); });
     client.receive(input.rest(), chunk == 0 ? size : chunk);
     client.engine.receive_eof("end of the input");

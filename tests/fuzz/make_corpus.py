@@ -33,6 +33,9 @@ def uint32(value):
 
 
 ED25519 = string("ssh-ed25519") + string(bytes(range(32)))
+# The generator of the curve (FIPS 186-4, D.1.2.3), as good a point as any.
+NISTP256_POINT = bytes.fromhex("6b17d1f2e12c4247f8bce6e563a440f277037d812deb33a0f4a13945d898c296"
+                               "4fe342e2fe1a7f9b8ee7eb4a7c0f9e162bce33576b315ececbb6406837bf51f5")
 ENCODED = base64.b64encode(ED25519).decode()
 
 
@@ -113,6 +116,25 @@ def before_auth():
                       "short-key": ed25519 + uint32(32) + bytes(8),
                       "bytes-after-key": ED25519 + bytes(8)}.items():
         case(name, hello + packet(kexinit()) + packet(reply.replace(string(ED25519), string(key))))
+    legacy = 0x80
+    rsa = string("ssh-rsa") + string(b"\1\0\1") + string(b"\0" + b"\xc1" * 256)
+    dss = string("ssh-dss") + b"".join(string(b"\0" + b"\xc1" * n) for n in (128, 20, 128, 128))
+    ecdsa = (string("ecdsa-sha2-nistp256") + string("nistp256")
+             + string(b"\4" + NISTP256_POINT))
+    for name, algorithm, key, size in (("rsa-key", "rsa-sha2-512", rsa, 256),
+                                       ("old-rsa-key", "ssh-rsa", rsa, 256),
+                                       ("dss-key", "ssh-dss", dss, 40),
+                                       ("ecdsa-key", "ecdsa-sha2-nistp256", ecdsa, 72)):
+        signature = string(algorithm) + string(b"\0\0\0\x20" + b"s" * (size - 4))
+        case(name, hello + packet(kexinit(host_key=algorithm)) + packet(
+            b"\x1f" + string(key) + string(b"\x09" + bytes(31)) + string(signature)),
+            legacy if algorithm in ("ssh-rsa", "ssh-dss") else 0)
+    for hash_name in ("sha1", "sha256"):
+        case(f"group-exchange-{hash_name}", hello + packet(
+            kexinit(f"diffie-hellman-group-exchange-{hash_name}"))
+            + packet(b"\x1f" + string(b"\0" + b"\xc1" * 256) + string(b"\2"))
+            + packet(b"\x21" + string(ED25519) + string(b"\1" * 256)
+                     + string(string("ssh-ed25519") + string(b"s" * 64))), legacy)
     case("reply-newkeys", hello + packet(kexinit()) + packet(reply) + packet(b"\x15"))
     case("no-common-method", hello + packet(kexinit("none-of-yours")))
     case("nistp256", hello + packet(kexinit("ecdh-sha2-nistp256")) + packet(
