@@ -15,7 +15,6 @@ namespace muster::ssh::detail {
 namespace {
 
 constexpr unsigned char message_ext_info = 7;
-constexpr unsigned char message_kexinit = 20;
 constexpr unsigned char message_newkeys = 21;
 constexpr unsigned char message_userauth_failure = 51;
 constexpr unsigned char message_userauth_info_request = 60;
@@ -292,7 +291,7 @@ void Engine::prefer(int kind, const std::string& names) {
 bool Engine::may_allocate(std::size_t size) noexcept {
     // libssh2 1.10 believes the length of an Ed25519 key inside the host key that it makes room for
     // here, and copies the first string of a server's questions without a look at their length.
-    if (exchanging_keys_ && holds_false_host_key(size)) {
+    if ((renewing_keys_ || !framing_.encrypted()) && holds_false_host_key(size)) {
         refused_host_key_ = true;
         return false;
     }
@@ -303,10 +302,10 @@ void Engine::before_free(std::string_view bytes) noexcept {
     if (watch_ != nullptr) {
         watch_->on_free(bytes);
     }
-    if (!bytes.empty() && bytes.front() == message_kexinit) {
-        exchanging_keys_ = true; // the last exchange's, when the next one begins
-    } else if (!bytes.empty() && bytes.front() == message_newkeys) {
-        exchanging_keys_ = false;
+    if (is_kexinit(bytes)) {
+        renewing_keys_ = true; // the offer of the last exchange goes when the next one begins
+    } else if (renewing_keys_ && bytes.starts_with(message_newkeys)) {
+        renewing_keys_ = false;
     }
     // libssh2 1.10 and 1.11 do not tell an exit status of 0 from none at all, never tell a
     // channel's number, and report whatever lies in memory as the signal if the message is cut

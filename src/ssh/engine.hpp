@@ -348,7 +348,7 @@ private:
 
     // In front of the session, which asks for memory when it is made.
     Answerer* answerer_ = nullptr;
-    bool exchanging_keys_ = true;
+    bool renewing_keys_ = false;
     bool refused_host_key_ = false;
     LIBSSH2_SESSION* session_ = nullptr;
     muster::detail::ReadBuffer input_;
