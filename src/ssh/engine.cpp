@@ -291,6 +291,7 @@ void Engine::prefer(int kind, const std::string& names) {
 bool Engine::may_allocate(std::size_t size) noexcept {
     // libssh2 1.10 believes the length of an Ed25519 key inside the host key that it makes room for
     // here, and copies the first string of a server's questions without a look at their length.
+    renewing_keys_ = renewing_keys_ || size == offer_size_;
     if ((renewing_keys_ || !framing_.encrypted()) && holds_false_host_key(size)) {
         refused_host_key_ = true;
         return false;
@@ -303,9 +304,9 @@ void Engine::before_free(std::string_view bytes) noexcept {
         watch_->on_free(bytes);
     }
     if (is_kexinit(bytes)) {
-        renewing_keys_ = true; // the offer of the last exchange goes when the next one begins
-    } else if (renewing_keys_ && bytes.starts_with(message_newkeys)) {
+        // A key exchange is over, ours goes first. The next begins with one of the same size.
         renewing_keys_ = false;
+        offer_size_ = offer_size_ == 0 ? bytes.size() : offer_size_;
     }
     // libssh2 1.10 and 1.11 do not tell an exit status of 0 from none at all, never tell a
     // channel's number, and report whatever lies in memory as the signal if the message is cut

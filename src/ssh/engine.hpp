@@ -348,6 +348,7 @@ private:
 
     // In front of the session, which asks for memory when it is made.
     Answerer* answerer_ = nullptr;
+    std::size_t offer_size_ = 0; // of our KEXINIT, after the first key exchange
     bool renewing_keys_ = false;
     bool refused_host_key_ = false;
     LIBSSH2_SESSION* session_ = nullptr;
