@@ -196,6 +196,14 @@ public:
     /// Steps everything again: after something other than input has changed.
     void run();
 
+    /// A channel whose data stays in libssh2, for calls of SFTP to find: compute() takes input for
+    /// it, too. Must be taken away before libssh2 frees it.
+    void add_library_channel(LIBSSH2_CHANNEL* raw) { library_channels_.push_back(raw); }
+
+    void remove_library_channel(LIBSSH2_CHANNEL* raw) noexcept {
+        std::erase(library_channels_, raw);
+    }
+
     // Computing elsewhere: a key exchange may take long, and is nothing but arithmetic.
 
     /// From now on, input that leads to a key exchange step of more than `budget` is left for
@@ -337,8 +345,8 @@ private:
     void note_offer();
     int call_handshake() noexcept;
     bool drain(EngineChannel& channel);
-    int drain_stream(const EngineChannel& channel, int stream, std::string& buffer,
-                     std::size_t room) noexcept;
+    static int drain_stream(LIBSSH2_CHANNEL* raw, int stream, std::string& buffer,
+                            std::size_t room) noexcept;
     int compute_round() noexcept;
     void deliver_found(EngineChannel& channel);
     EngineChannel& add_channel(LIBSSH2_CHANNEL* raw);
@@ -362,6 +370,7 @@ private:
     std::string output_;
     std::vector<Operation*> operations_;
     std::list<EngineChannel> channels_;
+    std::vector<LIBSSH2_CHANNEL*> library_channels_;
     std::uint32_t confirmed_channel_ = 0;
     PasswordChange* password_change_ = nullptr;
     std::optional<Refusal> refusal_;

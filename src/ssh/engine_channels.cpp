@@ -43,7 +43,7 @@ bool Engine::drain(EngineChannel& channel) {
             continue;
         }
         const int code =
-            drain_stream(channel, stream, buffer, EngineChannel::buffer_limit - buffer.size());
+            drain_stream(channel.raw_, stream, buffer, EngineChannel::buffer_limit - buffer.size());
         if (code < 0) {
             fail(code, last_error());
             return true;
@@ -62,14 +62,13 @@ bool Engine::drain(EngineChannel& channel) {
 
 // Takes about as much as there is room for: 1 when it found something, the code when the session is
 // broken.
-int Engine::drain_stream(const EngineChannel& channel, int stream, std::string& buffer,
+int Engine::drain_stream(LIBSSH2_CHANNEL* raw, int stream, std::string& buffer,
                          std::size_t room) noexcept {
     static thread_local std::array<char, Engine::packet_size> scratch;
     const std::size_t full = buffer.size() + room;
     int progress = 0;
     while (buffer.size() < full) {
-        const auto got =
-            libssh2_channel_read_ex(channel.raw_, stream, scratch.data(), scratch.size());
+        const auto got = libssh2_channel_read_ex(raw, stream, scratch.data(), scratch.size());
         if (got <= 0) {
             const int code = static_cast<int>(got);
             return is_fatal(code) ? code : progress;
@@ -89,7 +88,7 @@ int Engine::compute_round() noexcept {
         for (const int stream : {0, SSH_EXTENDED_DATA_STDERR}) {
             std::string& found = stream == 0 ? channel.found_out_ : channel.found_err_;
             const std::size_t room = stream == 0 ? channel.room_out_ : channel.room_err_;
-            const int code = drain_stream(channel, stream, found, room);
+            const int code = drain_stream(channel.raw_, stream, found, room);
             if (code < 0) {
                 return code;
             }
@@ -99,6 +98,17 @@ int Engine::compute_round() noexcept {
             channel.found_eof_ = true;
             progress = 1;
         }
+    }
+    for (LIBSSH2_CHANNEL* raw : library_channels_) {
+        // Nobody wants what SFTP's server writes to its error stream; asking for it lets libssh2
+        // sort all input, and keep what belongs to SFTP.
+        std::string errors;
+        const int code =
+            drain_stream(raw, SSH_EXTENDED_DATA_STDERR, errors, EngineChannel::buffer_limit);
+        if (code < 0) {
+            return code;
+        }
+        progress |= code;
     }
     return progress;
 }

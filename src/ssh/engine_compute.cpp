@@ -23,8 +23,8 @@ void Engine::note_offer() {
 // of a session that had a slow key exchange is looked at elsewhere, as soon as there is a channel
 // to read from.
 bool Engine::must_compute() {
-    return slow_ &&
-           (handshaking_ ? !framing_.encrypted() && !nothing_to_read() : !channels_.empty());
+    return slow_ && (handshaking_ ? !framing_.encrypted() && !nothing_to_read()
+                                  : !channels_.empty() || !library_channels_.empty());
 }
 
 void Engine::begin_compute() {

@@ -145,6 +145,9 @@ int SftpEngine::open() {
     }
     opening_ = false;
     give_up_ = false;
+    if (raw_ != nullptr) {
+        engine_.add_library_channel(libssh2_sftp_get_channel(raw_));
+    }
     return code;
 }
 
@@ -165,6 +168,7 @@ int SftpEngine::shutdown() {
         handle->raw = nullptr; // libssh2 has lost its way; the memory goes with the session
     }
     handles_.clear();
+    engine_.remove_library_channel(libssh2_sftp_get_channel(raw_));
     const int code = engine_.watched(
         *this, [this](LIBSSH2_SESSION* /*session*/) { return libssh2_sftp_shutdown(raw_); });
     if (code == LIBSSH2_ERROR_EAGAIN) {

@@ -25,20 +25,6 @@ std::pair<int, int> socket_pair() {
     return {fds[0], fds[1]};
 }
 
-/// Logs in with a key; what the engine asks for is signed at once.
-int log_in(Pumped& connection, const std::string& user, const PrivateKey& key) {
-    SignRequest request;
-    int code = 0;
-    do {
-        if (request.waiting()) {
-            request.signature = key.sign(request.algorithm, request.data);
-        }
-        code = connection.drive(
-            [&] { return connection.engine.login_key(user, key.public_key(), request); });
-    } while (code == signature_wanted);
-    return code;
-}
-
 /// A session that is logged in to sshd.
 struct LoggedIn {
     explicit LoggedIn(const std::string& config = {}, const std::string& key = "ed25519")

@@ -3,6 +3,8 @@
 #include "ssh/engine.hpp"
 #include "ssh/methods.hpp"
 
+#include <muster/ssh/private_key.hpp>
+
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -114,3 +116,17 @@ private:
     int fd_;
     std::string pending_;
 };
+
+/// Logs in with a key; what the engine asks for is signed at once.
+inline int log_in(Pumped& connection, const std::string& user, const muster::ssh::PrivateKey& key) {
+    muster::ssh::detail::SignRequest request;
+    int code = 0;
+    do {
+        if (request.waiting()) {
+            request.signature = key.sign(request.algorithm, request.data);
+        }
+        code = connection.drive(
+            [&] { return connection.engine.login_key(user, key.public_key(), request); });
+    } while (code == muster::ssh::detail::signature_wanted);
+    return code;
+}

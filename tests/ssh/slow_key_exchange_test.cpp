@@ -1,6 +1,7 @@
 #include "listening_sshd.hpp"
 #include "pumped.hpp"
 #include "ssh/kex_cost.hpp"
+#include "ssh/sftp_engine.hpp"
 
 #include <muster/muster.hpp>
 
@@ -10,6 +11,8 @@
 
 #include <array>
 #include <chrono>
+#include <cstddef>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -68,7 +71,8 @@ TEST_CASE("sessions with every key exchange on other threads do all that others 
     ListeningSshd server("RekeyLimit 100K\nMaxSessions 50");
     auto options = server.options();
     options.key_exchange_budget = 0ms;
-    run([](ssh::Options each) -> Coro<void> {
+    const TempFolder folder;
+    run([](ssh::Options each, std::string path) -> Coro<void> {
         std::vector<Coro<std::string>> fetches;
         for (int i = 0; i < 20; ++i) {
             fetches.push_back(ssh::fetch(each, "echo " + std::to_string(i)));
@@ -91,8 +95,63 @@ TEST_CASE("sessions with every key exchange on other threads do all that others 
             seen += co_await shell.read();
         }
         co_await shell.close();
+
+        // Beside a command, and alone.
+        auto sftp = co_await connection.sftp();
+        const std::string content(1'500'000, 'c');
+        write_text(path + "/here", content);
+        const auto [put, c] = co_await gather(sftp.put(path + "/here", path + "/there"),
+                                              connection.run("head -c 500000 /dev/zero"));
+        CHECK(put.bytes == content.size());
+        CHECK(c.out.size() == 500'000);
+        co_await sftp.get(path + "/there", path + "/back");
+        CHECK(read_text(path + "/back") == content);
+        co_await sftp.close();
         co_await connection.close();
-    }(std::move(options)));
+    }(std::move(options), folder.path()));
+}
+
+TEST_CASE("a session with nothing but SFTP renews its keys on other threads, too") {
+    if (no_sshd()) {
+        return;
+    }
+    Sshd sshd("RekeyLimit 100K");
+    std::array<int, 2> fds{};
+    REQUIRE(::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds.data()) == 0);
+    sshd.serve(fds[1]);
+    Pumped connection(fds[0]);
+    Engine& engine = connection.engine;
+    engine.set_compute_budget(0ms);
+    REQUIRE(connection.drive([&] { return engine.handshake(); }) == 0);
+    REQUIRE(log_in(connection, sshd.user(), ssh::PrivateKey::load(sshd.user_key())) == 0);
+    SftpEngine sftp(engine);
+    REQUIRE(connection.drive([&] { return sftp.open(); }) == 0);
+
+    const int before = connection.computed;
+    const std::string path = sshd.folder() + "/file";
+    std::string content;
+    for (int i = 0; content.size() < 1'000'000; ++i) {
+        content += std::to_string(i) + "\n";
+    }
+    write_text(path, content);
+    std::shared_ptr<SftpHandle> file;
+    REQUIRE(connection.drive([&] { return sftp.open_file(path, LIBSSH2_FXF_READ, 0, file); }) == 0);
+    std::string got;
+    std::vector<char> buffer(SftpEngine::read_size);
+    for (int size = 1; size > 0;) {
+        size = connection.drive(
+            [&] { return sftp.read(*file, got.size(), buffer.data(), buffer.size()); });
+        REQUIRE(size >= 0);
+        got.append(buffer.data(), static_cast<std::size_t>(size));
+    }
+    CHECK(got == content);
+    CHECK(connection.computed > before);
+    CHECK(connection.drive([&] { return sftp.shutdown(); }) == 0);
+
+    // Nothing of it is read any more.
+    const int after = connection.computed;
+    CHECK(connection.drive([&] { return engine.disconnect(); }) == 0);
+    CHECK(connection.computed == after);
 }
 
 TEST_CASE("a key exchange on another thread can be cancelled, dropped and outlived") {
