@@ -34,7 +34,7 @@ TrustedBy::TrustedBy(const Options& options)
         host = options.host_key_alias;
         port = 22; // an alias stands alone in the file
     }
-    known = KnownHosts::cached(files);
+    known = &KnownHostsFiles::of(files);
 }
 
 Coro<void> check_host_key(Session& session, const Options& options,

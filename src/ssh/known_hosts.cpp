@@ -6,19 +6,9 @@
 #include <muster/ssh/error.hpp>
 #include <muster/ssh/known_hosts.hpp>
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <array>
-#include <cerrno>
-#include <chrono>
 #include <functional>
-#include <map>
-#include <mutex>
-#include <thread>
 #include <utility>
 
 namespace muster::ssh {
@@ -28,12 +18,6 @@ using detail::lower;
 namespace {
 
 constexpr std::uint16_t default_port = 22;
-
-/// How long another program may hold the lock of a known_hosts file.
-constexpr std::chrono::seconds lock_patience{10};
-
-constexpr const char* add_remedy =
-    "let this user write it, or name another file in Options::known_hosts";
 
 bool is_blank(char c) { return c == ' ' || c == '\t' || c == '\r'; }
 
@@ -103,12 +87,24 @@ std::string known_hosts_name(std::string_view host, std::uint16_t port) {
 }
 
 void KnownHosts::add(std::string_view text, const std::string& file) {
-    const auto index = static_cast<std::uint32_t>(files_.size());
     files_.push_back(file);
-    std::size_t number = 0;
+    lines_.push_back(0);
+    add_lines(text, static_cast<std::uint32_t>(files_.size() - 1));
+}
+
+void KnownHosts::append(std::string_view text, const std::string& file) {
+    const auto known = std::find(files_.begin(), files_.end(), file);
+    if (known == files_.end()) {
+        add(text, file);
+    } else {
+        add_lines(text, static_cast<std::uint32_t>(known - files_.begin()));
+    }
+}
+
+void KnownHosts::add_lines(std::string_view text, std::uint32_t file) {
     while (!text.empty()) {
         const auto end = std::min(text.find('\n'), text.size());
-        add_line(text.substr(0, end), ++number, index);
+        add_line(text.substr(0, end), ++lines_[file], file);
         text.remove_prefix(std::min(end + 1, text.size()));
     }
 }
@@ -192,30 +188,6 @@ KnownHosts KnownHosts::load(const std::vector<std::string>& files) {
         }
     }
     return hosts;
-}
-
-std::shared_ptr<const KnownHosts> KnownHosts::cached(const std::vector<std::string>& files) {
-    struct Cached {
-        std::vector<detail::FileStamp> stamps;
-        std::shared_ptr<const KnownHosts> hosts;
-    };
-
-    static std::mutex mutex;
-    static std::map<std::vector<std::string>, Cached> cache;
-
-    // The stamps are taken before the files are read: a change in between is then seen next time.
-    std::vector<detail::FileStamp> stamps;
-    stamps.reserve(files.size());
-    for (const auto& file : files) {
-        stamps.push_back(detail::stamp_of(file));
-    }
-    const std::lock_guard lock(mutex);
-    Cached& cached = cache[files];
-    if (!cached.hosts || cached.stamps != stamps) {
-        cached.hosts = std::make_shared<const KnownHosts>(load(files));
-        cached.stamps = std::move(stamps);
-    }
-    return cached.hosts;
 }
 
 std::vector<const KnownHosts::Entry*> KnownHosts::matching(const std::string& name) const {
@@ -317,72 +289,6 @@ std::vector<std::string> KnownHosts::key_types(std::string_view host, std::uint1
         }
     }
     return types;
-}
-
-namespace {
-
-void append_line(const detail::File& out, const std::string& file, std::string line) {
-    char last = '\n';
-    const off_t size = ::lseek(out.fd(), 0, SEEK_END);
-    if (size > 0 && ::pread(out.fd(), &last, 1, size - 1) == 1 && last != '\n') {
-        line.insert(line.begin(), '\n');
-    }
-    line += '\n';
-    const ssize_t written = ::write(out.fd(), line.data(), line.size());
-    if (written != static_cast<ssize_t>(line.size())) {
-        detail::fail_file("cannot write", file, written < 0 ? errno : ENOSPC, add_remedy);
-    }
-}
-
-/// Waits for the lock, but not for ever: flock(2) knows no time limit.
-void lock(const detail::File& out, const std::string& file,
-          std::chrono::steady_clock::time_point deadline) {
-    while (::flock(out.fd(), LOCK_EX | LOCK_NB) != 0) {
-        if (errno != EWOULDBLOCK && errno != EINTR) {
-            detail::fail_file("cannot lock", file, errno, add_remedy);
-        }
-        if (std::chrono::steady_clock::now() >= deadline) {
-            detail::fail_file("another program holds the lock of", file, EWOULDBLOCK,
-                              "see which one: fuser " + file);
-        }
-        std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    }
-}
-
-/// Whether the path still leads to the open file: ssh-keygen -R puts a new one in its place.
-bool is_in_place(const detail::File& open_file, const std::string& path) {
-    struct stat ours{};
-
-    struct stat current{};
-
-    return ::fstat(open_file.fd(), &ours) == 0 && ::stat(path.c_str(), &current) == 0 &&
-           ours.st_dev == current.st_dev && ours.st_ino == current.st_ino;
-}
-
-} // namespace
-
-HostKeyVerdict accept_new_host_key(const std::vector<std::string>& files, std::string_view host,
-                                   std::uint16_t port, std::string_view key) {
-    const std::string& file = files.at(0);
-    detail::make_folder_of(file, add_remedy);
-    const auto deadline = std::chrono::steady_clock::now() + lock_patience;
-    for (;;) {
-        const detail::File out(file, O_RDWR | O_CREAT | O_APPEND, 0600);
-        if (out.fd() < 0) {
-            detail::fail_file("cannot add a host key to", file, errno, add_remedy);
-        }
-        lock(out, file, deadline);
-        if (!is_in_place(out, file)) {
-            continue;
-        }
-        HostKeyVerdict verdict = KnownHosts::load(files).check(host, port, key);
-        if (verdict.status == HostKeyStatus::unknown) {
-            append_line(out, file,
-                        known_hosts_name(host, port) + " " + key_type(key) + " " +
-                            detail::base64_encode(key));
-        }
-        return verdict;
-    }
 }
 
 std::vector<std::string> default_known_hosts_files() {

@@ -1,14 +1,13 @@
 #pragma once
 
 #include "ssh/identity.hpp"
+#include "ssh/known_hosts_files.hpp"
 #include "ssh/session.hpp"
 
 #include <muster/core/coro.hpp>
-#include <muster/ssh/known_hosts.hpp>
 #include <muster/ssh/options.hpp>
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -17,13 +16,12 @@ namespace muster::ssh::detail {
 
 /// Where the keys of a host are looked up, and under which name.
 struct TrustedBy {
-    /// Reads the files, if need be. Throws ssh::Error.
     explicit TrustedBy(const Options& options);
 
     std::vector<std::string> files;
     std::string host;
     std::uint16_t port;
-    std::shared_ptr<const KnownHosts> known;
+    KnownHostsFiles* known; // as long as the program runs
 };
 
 /// Checks the key that the server has presented against known_hosts, by the policy. Throws

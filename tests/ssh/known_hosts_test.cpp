@@ -1,5 +1,6 @@
 #include "process.hpp"
 #include "ssh/crypto.hpp"
+#include "ssh/known_hosts_files.hpp"
 #include "sshd.hpp"
 #include "temp_folder.hpp"
 
@@ -525,15 +526,48 @@ TEST_CASE("a file that cannot be written is an error that says what to do") {
     }
 }
 
-TEST_CASE("the cache notices a changed file") {
+TEST_CASE("a changed file is read again, and what was accepted is known without it") {
     const TempFolder folder;
     const std::string file = folder.path() + "/known_hosts";
-    const auto before = KnownHosts::cached({file});
-    CHECK(check(*before, "r1") == HostKeyStatus::unknown);
-    accept_new(file, "r1");
-    const auto after = KnownHosts::cached({file});
-    CHECK(check(*after, "r1") == HostKeyStatus::match);
-    CHECK(KnownHosts::cached({file}) == after);
+    auto& files = detail::KnownHostsFiles::of({file});
+    CHECK(&detail::KnownHostsFiles::of({file}) == &files);
+    const auto key = blob(ed25519);
+    const auto status = [&](const std::string& host) { return files.check(host, 22, key).status; };
+    CHECK(status("r1") == HostKeyStatus::unknown);
+    write_text(file, "# no newline at the end");
+    CHECK(accept_new(file, "r1") == HostKeyStatus::unknown);
+    CHECK(accept_new(file, "r2") == HostKeyStatus::unknown);
+    CHECK(status("r1") == HostKeyStatus::match);
+    const auto verdict = files.check("r2", 22, blob(other));
+    CHECK(verdict.status == HostKeyStatus::changed);
+    CHECK(verdict.file == file);
+    CHECK(verdict.line == 3);
+    CHECK(files.key_types("r2", 22) == std::vector<std::string>{"ssh-ed25519"});
+
+    // Somebody who knows of no lock.
+    write_text(file, read_text(file) + "r3 ssh-ed25519 " + ed25519 + "\n");
+    CHECK(status("r3") == HostKeyStatus::match);
+    CHECK(files.check("r3", 22, blob(other)).line == 4);
+    std::filesystem::remove(file);
+    CHECK(status("r1") == HostKeyStatus::unknown);
+    CHECK(accept_new(file, "r4") == HostKeyStatus::unknown);
+    CHECK(status("r4") == HostKeyStatus::match);
+    CHECK(status("r2") == HostKeyStatus::unknown);
+    CHECK(count_lines(file) == 1);
+}
+
+TEST_CASE("lines that were appended to a file are counted on") {
+    KnownHosts hosts;
+    hosts.add("\n# two lines\n", "a");
+    hosts.append("r1 ssh-ed25519 " + ed25519 + "\n", "a");
+    hosts.append("r2 ssh-ed25519 " + ed25519 + "\n", "b");
+    hosts.append("what is this\n", "a");
+    CHECK(hosts.check("r1", 22, blob(ed25519)).line == 3);
+    CHECK(hosts.check("r2", 22, blob(ed25519)).line == 1);
+    CHECK(hosts.check("r2", 22, blob(ed25519)).file == "b");
+    REQUIRE(hosts.problems().size() == 1);
+    CHECK(hosts.problems()[0].line == 4);
+    CHECK(hosts.problems()[0].file == "a");
 }
 
 TEST_CASE("a file that cannot be read is an error that names it") {

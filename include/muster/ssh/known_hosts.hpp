@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -45,7 +44,8 @@ struct HostKeyVerdict {
 };
 
 /// The contents of one or more known_hosts files. Hashed names, `[host]:port`, lists, wildcards,
-/// negation and `@revoked` have OpenSSH's meaning. Immutable once loaded, apart from `add`.
+/// negation and `@revoked` have OpenSSH's meaning. What is const may be called
+/// by several threads at once.
 class KnownHosts {
 public:
     /// A line that could not be understood; all other lines count nevertheless.
@@ -60,12 +60,12 @@ public:
     /// Adds the lines of a file's text; `file` is its name, for messages.
     void add(std::string_view text, const std::string& file);
 
+    /// Adds lines that have been appended to a file since it was added.
+    void append(std::string_view text, const std::string& file);
+
     /// Reads the files. One that does not exist counts as empty; throws ssh::Error when one exists
     /// and cannot be read.
     static KnownHosts load(const std::vector<std::string>& files);
-
-    /// The same, read once per process and again only when a file has changed. Thread-safe.
-    static std::shared_ptr<const KnownHosts> cached(const std::vector<std::string>& files);
 
     /// What the files say about the key (wire format) that `host` presents on `port`. As in
     /// OpenSSH, a host on another port than 22 may also match by its line without a port, if it has
@@ -99,10 +99,12 @@ private:
         Marker marker = Marker::none;
     };
 
+    void add_lines(std::string_view text, std::uint32_t file);
     void add_line(std::string_view line, std::size_t number, std::uint32_t file);
     [[nodiscard]] std::vector<const Entry*> matching(const std::string& name) const;
 
     std::vector<std::string> files_;
+    std::vector<std::size_t> lines_; // of each file, so far
     std::vector<Entry> entries_;
     // Entries whose names are plain are found by name; the others are tried one by one.
     std::unordered_map<std::string, std::vector<std::size_t>> by_name_;
