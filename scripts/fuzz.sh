@@ -8,8 +8,8 @@
 #
 #   --seed N  search the same way each time, starting from nothing but the corpus: a search that
 #             cannot fail by chance finds little that is new, but does find what is broken again
-#   TARGET    known_hosts, private_key, ssh_config, ssh_server_before_auth, ssh_server_after_auth;
-#             all of them unless told otherwise
+#   TARGET    known_hosts, private_key, sftp_server, ssh_config, ssh_server_after_auth,
+#             ssh_server_before_auth; all of them unless told otherwise
 #
 # Where no clang with libFuzzer is installed, it says so and does nothing.
 set -euo pipefail

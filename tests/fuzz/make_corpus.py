@@ -226,9 +226,55 @@ def after_auth():
     case("login-wrong-service", 1, say(b"\x06", string("ssh-connection")), methods)
 
 
+def sftp_server():
+    STAT, OPEN, FOLDER, READ, WRITE, NEXT, FSTAT, CLOSE, RENAME, SYMLINK, RESOLVE, SEEK = (
+        bytes([action]) for action in range(4, 16))
+
+    def answer(kind, *payload):
+        return b"\0" + bytes([kind]) + text(b"".join(payload))
+
+    def case(name, *parts, greets=True):
+        write("sftp_server", name, (b"\0" if greets else b"\1") + b"".join(parts))
+
+    def status(code, words="Failure"):
+        return answer(101, uint32(code), string(words), string("en"))
+
+    handle = answer(102, string("handle"))
+    size = b"\0" * 4 + uint32(4000)
+    attributes = uint32(0xF) + size + uint32(1) * 2 + uint32(0o100644) + uint32(7) * 2
+    case("stat", STAT, answer(105, attributes), STAT, status(2, "No such file"))
+    case("read", OPEN, handle, READ, answer(103, string("content")), status(1), FSTAT,
+         answer(105, attributes), CLOSE, status(0))
+    case("read-refused", OPEN, status(3), OPEN, handle, READ, status(4), CLOSE, status(4))
+    case("write", OPEN, handle, WRITE, *[status(0)] * 6, SEEK, b"\5", WRITE, status(4), CLOSE)
+    names = answer(104, uint32(2), *[string(name) + string("-rw 1 " + name) + attributes
+                                     for name in ("a", "../b")])
+    case("list", FOLDER, handle, NEXT, names, NEXT, NEXT, status(1), CLOSE, status(0))
+    case("links", SYMLINK, status(0), RESOLVE,
+         answer(104, uint32(1), string("target"), string(""), uint32(0)), RENAME, status(11))
+    case("extended", STAT, answer(105, uint32(0x8000000F), attributes[4:], uint32(1),
+                                  string("acl@x"), string("y")))
+    case("empty-answers", STAT, answer(105), OPEN, answer(102), FOLDER, answer(104), RESOLVE,
+         answer(104), RENAME, answer(101))
+    case("huge-counts", FOLDER, handle, NEXT, answer(104, uint32(0xFFFFFFFF)), OPEN,
+         answer(102, uint32(0xFFFFFFFF)), READ, answer(103, uint32(0xFFFFFFFF), b"x"), RESOLVE,
+         answer(104, uint32(1), uint32(0xFFFFFFF0), b"x"))
+    case("in-pieces", STAT, b"\2" + text(b"\0\0\0"), b"\2" + text(b"\x22i\0\0\0\0"),
+         b"\2" + text(attributes))
+    case("huge-packet", STAT, b"\2" + text(uint32(0x7FFFFFFF) + b"e" * 40))
+    case("others-answers", STAT, OPEN, b"\1" + bytes([101, 1]) + text(uint32(4)), handle,
+         answer(105, attributes))
+    case("no-greeting", b"\2" + text(uint32(5) + b"\2" + uint32(6)), STAT, greets=False)
+    case("greeting-extensions", b"\2" + text(uint32(29) + b"\2" + uint32(3) + string("posix-rename")
+                                             + string("1234")), STAT, greets=False)
+    case("channel-ends", OPEN, handle, READ, b"\3" + text(b"\x60" + uint32(0)), READ,
+         b"\3" + text(b"\x61" + uint32(0)))
+
+
 if __name__ == "__main__":
     known_hosts()
     ssh_config()
     private_key()
     before_auth()
     after_auth()
+    sftp_server()
