@@ -355,6 +355,7 @@ private:
     ssize_t receive_last(char* buffer, std::size_t length) noexcept;
 
     // In front of the session, which asks for memory when it is made.
+    PlaintextFraming framing_;
     Answerer* answerer_ = nullptr;
     std::size_t offer_size_ = 0; // of our KEXINIT, after the first key exchange
     bool renewing_keys_ = false;
@@ -363,7 +364,6 @@ private:
     muster::detail::ReadBuffer input_;
     std::string_view lent_;   // in place of it, while receive() runs
     std::size_t granted_ = 0; // how much of the input libssh2 may have now
-    PlaintextFraming framing_;
     bool newkeys_forged_ = false;
     bool newkeys_sent_ = false;
     bool said_goodbye_ = false; // to a channel

@@ -220,6 +220,9 @@ Coro<SubprocessError> start_error(std::string program, Arguments args = {},
 /// Runs until its standard input is closed.
 Coro<Process> start_cat() { return create_subprocess_exec("cat", {}, piped()); }
 
+/// Runs until it is killed, whatever becomes of its streams: the end of a loop closes them first.
+Coro<Process> start_sleep() { return create_subprocess_exec("sleep", {"60"}, piped()); }
+
 } // namespace
 
 CO_TEST_CASE("communicate feeds standard input and gives what the child writes") {
@@ -919,9 +922,9 @@ CO_TEST_CASE("what a cancelled communicate has read is still there") {
 TEST_CASE("a child that outlives its loop is killed and reaped, its Process knows") {
     const auto before = descriptors();
     {
-        const Process cat = run(start_cat());
+        const Process sleeper = run(start_sleep());
         CHECK(no_children());
-        CHECK(cat.returncode() == -SIGKILL);
+        CHECK(sleeper.returncode() == -SIGKILL);
         CHECK(descriptors() == before);
     }
     Process ended = run([]() -> Coro<Process> {
@@ -983,7 +986,7 @@ TEST_CASE("an embedded loop is closed while a child runs") {
     {
         EventLoop loop(host);
         loop.create_task([](std::optional<Process>& started) -> Coro<void> {
-            started = co_await start_cat();
+            started = co_await start_sleep();
             get_running_loop().call_soon([] {});
         }(process));
         while (!process) {
@@ -1001,7 +1004,7 @@ TEST_CASE("a host's io_context goes before its loop while a child runs") {
     EventLoop loop(*host);
     std::optional<Process> process;
     loop.create_task([](std::optional<Process>& started) -> Coro<void> {
-        started = co_await start_cat();
+        started = co_await start_sleep();
         co_await started->wait();
     }(process));
     while (!process) {
