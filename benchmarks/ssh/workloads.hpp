@@ -17,6 +17,9 @@ Workload session_storm();
 /// The longest step of the loop meanwhile; `slow`: half of the devices have a slow key exchange.
 Workload longest_step(bool slow);
 
+/// Connects by the clock, with a slow key exchange, on all processors and on one.
+Workload scaling();
+
 /// So many sessions opened and held: time by the clock, and memory.
 Workload held_sessions(std::size_t sessions);
 

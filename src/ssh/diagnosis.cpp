@@ -94,9 +94,9 @@ Error Session::explain(Phase phase, int code) const {
                          quoted(engine_->server_side().identification()),
                      "switch version 2 on there; version 1 can be broken by anyone on the way");
     }
-    if (engine_->refused_host_key()) {
-        return error(phase, ErrorKind::protocol, "the device's host key is malformed",
-                     "generate it again on the device");
+    if (!engine_->offence().empty()) {
+        return error(phase, ErrorKind::protocol,
+                     "the device sends " + std::string(engine_->offence()));
     }
     if (phase == Phase::key_exchange && code == LIBSSH2_ERROR_KEY_EXCHANGE_FAILURE) {
         return error(phase, ErrorKind::protocol,

@@ -15,6 +15,7 @@ namespace muster::ssh::detail {
 namespace {
 
 constexpr unsigned char message_ext_info = 7;
+constexpr unsigned char message_kexinit = 20;
 constexpr unsigned char message_newkeys = 21;
 constexpr unsigned char message_userauth_failure = 51;
 constexpr unsigned char message_userauth_info_request = 60;
@@ -99,7 +100,17 @@ struct Engine::Callbacks {
         const std::string_view data(static_cast<const char*>(bytes), length);
         self.sent_.feed(data);
         // libssh2 sends packet by packet: length, padding, message.
-        self.newkeys_sent_ = self.newkeys_sent_ || (length > 5 && data[5] == message_newkeys);
+        if (!self.newkeys_sent_) {
+            WireReader packet(data);
+            const std::uint32_t size = packet.uint32();
+            const std::uint32_t padding = packet.byte();
+            const unsigned char kind = packet.byte();
+            if (kind == message_kexinit) {
+                self.offer_size_ = size - padding - 1;
+                self.offers_ = 1;
+            }
+            self.newkeys_sent_ = kind == message_newkeys;
+        }
         self.output_ += data;
         return static_cast<ssize_t>(length);
     }
@@ -291,23 +302,27 @@ void Engine::prefer(int kind, const std::string& names) {
 bool Engine::may_allocate(std::size_t size) noexcept {
     // libssh2 1.10 believes the length of an Ed25519 key inside the host key that it makes room for
     // here, and copies the first string of a server's questions without a look at their length.
-    renewing_keys_ = renewing_keys_ || size == offer_size_;
-    if ((renewing_keys_ || !framing_.encrypted()) && holds_false_host_key(size)) {
-        refused_host_key_ = true;
-        return false;
+    // For both, all its memory is looked through, which a server could make it have a lot of.
+    constexpr std::size_t most_blocks = 1000;
+    offers_ += size == offer_size_ ? 1 : 0;
+    const bool exchanging_keys = !newkeys_sent_ || offers_ > 0;
+    if ((!newkeys_sent_ || answerer_ != nullptr) && blocks() > most_blocks) {
+        offence_ = "messages without end in the login";
+    } else if (exchanging_keys && holds_false_host_key(size)) {
+        offence_ = "a malformed host key";
+    } else if (answerer_ != nullptr && holds_false_length(message_userauth_info_request, size)) {
+        offence_ = "a malformed question";
+    } else {
+        return true;
     }
-    return answerer_ == nullptr || !holds_false_length(message_userauth_info_request, size);
+    return false;
 }
 
 void Engine::before_free(std::string_view bytes) noexcept {
     if (watch_ != nullptr) {
         watch_->on_free(bytes);
     }
-    if (is_kexinit(bytes)) {
-        // A key exchange is over, ours goes first. The next begins with one of the same size.
-        renewing_keys_ = false;
-        offer_size_ = offer_size_ == 0 ? bytes.size() : offer_size_;
-    }
+    offers_ -= offers_ > 0 && bytes.size() == offer_size_ ? 1 : 0;
     // libssh2 1.10 and 1.11 do not tell an exit status of 0 from none at all, never tell a
     // channel's number, and report whatever lies in memory as the signal if the message is cut
     // short. All three are in the server's messages, which pass by here.

@@ -316,8 +316,8 @@ public:
         return server_signature_algorithms_;
     }
 
-    /// The server's host key is not what RFC 8709 says, and was not given to libssh2.
-    [[nodiscard]] bool refused_host_key() const noexcept { return refused_host_key_; }
+    /// What the server has sent that libssh2 must not see; empty: nothing.
+    [[nodiscard]] std::string_view offence() const noexcept { return offence_; }
 
     /// After the login: the offers of both sides are kept for error messages only.
     void forget_offers() noexcept;
@@ -355,17 +355,17 @@ private:
     ssize_t receive_last(char* buffer, std::size_t length) noexcept;
 
     // In front of the session, which asks for memory when it is made.
-    PlaintextFraming framing_;
     Answerer* answerer_ = nullptr;
-    std::size_t offer_size_ = 0; // of our KEXINIT, after the first key exchange
-    bool renewing_keys_ = false;
-    bool refused_host_key_ = false;
+    std::string_view offence_;
+    bool newkeys_sent_ = false;
+    std::size_t offer_size_ = 0; // of our KEXINIT, which libssh2 holds during each key exchange
+    int offers_ = 0;             // blocks of that size
     LIBSSH2_SESSION* session_ = nullptr;
     muster::detail::ReadBuffer input_;
     std::string_view lent_;   // in place of it, while receive() runs
     std::size_t granted_ = 0; // how much of the input libssh2 may have now
+    PlaintextFraming framing_;
     bool newkeys_forged_ = false;
-    bool newkeys_sent_ = false;
     bool said_goodbye_ = false; // to a channel
     std::string output_;
     std::vector<Operation*> operations_;

@@ -100,15 +100,10 @@ int Engine::compute_round() noexcept {
         }
     }
     for (LIBSSH2_CHANNEL* raw : library_channels_) {
-        // Nobody wants what SFTP's server writes to its error stream; asking for it lets libssh2
-        // sort all input, and keep what belongs to SFTP.
-        std::string errors;
-        const int code =
-            drain_stream(raw, SSH_EXTENDED_DATA_STDERR, errors, EngineChannel::buffer_limit);
-        if (code < 0) {
+        // Until its end, libssh2 sorts all input, and keeps what belongs to SFTP.
+        if (const int code = libssh2_channel_wait_eof(raw); is_fatal(code)) {
             return code;
         }
-        progress |= code;
     }
     return progress;
 }

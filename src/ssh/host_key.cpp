@@ -44,7 +44,12 @@ Coro<void> check_host_key(Session& session, const Options& options,
         session.host_key_fingerprint = fingerprint(key);
         co_return;
     }
-    HostKeyVerdict verdict = trusted->known->check(trusted->host, trusted->port, key);
+    HostKeyVerdict verdict;
+    try {
+        verdict = trusted->known->check(trusted->host, trusted->port, key);
+    } catch (const Error& error) {
+        throw with_host(error, session);
+    }
     session.host_key_fingerprint = verdict.fingerprint;
     if (verdict.status == HostKeyStatus::unknown &&
         options.host_key_policy == HostKeyPolicy::accept_new) {

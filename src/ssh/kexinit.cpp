@@ -11,7 +11,6 @@ namespace muster::ssh::detail {
 namespace {
 
 constexpr unsigned char kexinit_message = 20;
-constexpr std::size_t cookie_size = 16;
 /// A server may send lines before its identification; this much of that is enough (RFC 4253
 /// section 4.2 leaves it open), and no KEXINIT is longer than the largest packet.
 constexpr std::size_t max_buffered = 64 * 1024;
@@ -88,21 +87,6 @@ bool KexInitReader::parse_lines() {
     return false;
 }
 
-bool is_kexinit(std::string_view message) noexcept {
-    constexpr int lists = 10;
-    WireReader payload(message);
-    if (payload.byte() != kexinit_message) {
-        return false;
-    }
-    payload.take(cookie_size);
-    for (int i = 0; i < lists; ++i) {
-        payload.string();
-    }
-    payload.byte(); // whether a guessed packet follows
-    payload.uint32();
-    return payload.ok();
-}
-
 void KexInitReader::parse_packet() {
     WireReader packet(buffer_);
     const std::uint32_t length = packet.uint32();
@@ -121,8 +105,9 @@ void KexInitReader::parse_packet() {
     WireReader payload(packet.take(length - padding - 1));
     done_ = true;
     if (payload.byte() == kexinit_message) {
+        constexpr std::size_t before = 1 + 16; // the message's number and a cookie
         lists_ = std::string_view(buffer_).substr(5, length - padding - 1);
-        lists_.erase(0, 1 + cookie_size);
+        lists_.erase(0, before);
     }
 }
 

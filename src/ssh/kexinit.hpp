@@ -20,9 +20,6 @@ struct KexInit {
     std::vector<std::string> mac_to_client;
 };
 
-/// Whether this is a whole SSH_MSG_KEXINIT, perhaps with something behind it.
-[[nodiscard]] bool is_kexinit(std::string_view message) noexcept;
-
 /// Follows the start of one direction of a connection: identification line, then KEXINIT.
 class KexInitReader {
 public:

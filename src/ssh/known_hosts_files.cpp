@@ -112,10 +112,15 @@ HostKeyVerdict KnownHostsFiles::accept_new(std::string_view host, std::uint16_t 
         if (!is_in_place(out, file)) {
             continue;
         }
-        HostKeyVerdict verdict = check(host, port, key);
+        const std::lock_guard ours(mutex_);
+        refresh();
+        HostKeyVerdict verdict = hosts_.check(host, port, key);
         if (verdict.status == HostKeyStatus::unknown) {
             append(out, known_hosts_name(host, port) + " " + key_type(key) + " " +
                             base64_encode(key) + "\n");
+            if (!is_in_place(out, file)) {
+                continue; // the line is in a file that is no more
+            }
         }
         return verdict;
     }
@@ -123,8 +128,9 @@ HostKeyVerdict KnownHostsFiles::accept_new(std::string_view host, std::uint16_t 
 
 void KnownHostsFiles::append(const File& out, const std::string& line) {
     const std::string& file = files_.front();
-    const FileStamp before = stamp_of(file);
+    // The size first and last: what others write past the lock shows in it or in a stamp.
     const off_t size = ::lseek(out.fd(), 0, SEEK_END);
+    const FileStamp before = stamp_of(file);
     char last = '\n';
     const bool torn = size > 0 && ::pread(out.fd(), &last, 1, size - 1) == 1 && last != '\n';
     const std::string bytes = (torn ? "\n" : "") + line;
@@ -132,12 +138,11 @@ void KnownHostsFiles::append(const File& out, const std::string& line) {
     if (written != static_cast<ssize_t>(bytes.size())) {
         fail_file("cannot write", file, written < 0 ? errno : ENOSPC, add_remedy);
     }
-    // If nobody has written past the lock, the line is all that is new.
+    const FileStamp after = stamp_of(file);
     const bool alone = ::lseek(out.fd(), 0, SEEK_END) == size + written;
-    const std::lock_guard lock(mutex_);
-    if (alone && stamps_.front() == before) {
+    if (alone && before == stamps_.front() && is_in_place(out, file)) {
         hosts_.append(line, file);
-        stamps_.front() = stamp_of(file);
+        stamps_.front() = after;
     }
 }
 

@@ -36,7 +36,7 @@ private:
 
     const std::vector<std::string> files_;
     std::timed_mutex adding_; // in front of the file's lock, which is no queue
-    std::mutex mutex_;        // of what follows; not held while a file is waited for or written
+    std::mutex mutex_;        // of what follows; not held while the file's lock is awaited
     std::vector<FileStamp> stamps_;
     KnownHosts hosts_;
 };

@@ -83,6 +83,7 @@ void* SessionOwner::allocate(std::size_t size) noexcept {
         first_->link = &block->next;
     }
     first_ = block;
+    ++blocks_;
     return block->memory();
 }
 
@@ -96,6 +97,7 @@ void SessionOwner::release(void* pointer) noexcept {
     if (block->next != nullptr) {
         block->next->link = block->link;
     }
+    --blocks_;
     ::explicit_bzero(pointer, block->size); // many times as fast as OPENSSL_cleanse
     std::free(block);
 }

@@ -52,10 +52,14 @@ protected:
     /// length, and is an Ed25519 key that is not as RFC 8709 section 4 says.
     [[nodiscard]] bool holds_false_host_key(std::size_t length) const noexcept;
 
+    /// How many pieces of memory libssh2 holds.
+    [[nodiscard]] std::size_t blocks() const noexcept { return blocks_; }
+
 private:
     struct Block;
 
     Block* first_ = nullptr;
+    std::size_t blocks_ = 0;
 };
 
 /// Creates a non-blocking session. The owner must outlive it.

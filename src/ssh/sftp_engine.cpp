@@ -155,10 +155,7 @@ int SftpEngine::shutdown() {
     if (engine_.failure() != 0) {
         return engine_.failure();
     }
-    if (raw_ == nullptr) {
-        return 0;
-    }
-    while (!handles_.empty() && !broken_) {
+    while (raw_ != nullptr && !handles_.empty() && !broken_) {
         const std::shared_ptr<SftpHandle> last = handles_.back();
         if (const int code = close(*last); code == LIBSSH2_ERROR_EAGAIN || is_fatal(code)) {
             return code;
@@ -168,15 +165,39 @@ int SftpEngine::shutdown() {
         handle->raw = nullptr; // libssh2 has lost its way; the memory goes with the session
     }
     handles_.clear();
-    engine_.remove_library_channel(libssh2_sftp_get_channel(raw_));
-    const int code = engine_.watched(
-        *this, [this](LIBSSH2_SESSION* /*session*/) { return libssh2_sftp_shutdown(raw_); });
-    if (code == LIBSSH2_ERROR_EAGAIN) {
-        return code;
-    }
-    ++progress_;
-    raw_ = nullptr;
+    const int code =
+        engine_.watched(*this, [this](LIBSSH2_SESSION* /*session*/) { return close_channel(); });
+    progress_ += code == LIBSSH2_ERROR_EAGAIN ? 0 : 1;
     return code;
+}
+
+// libssh2 believes a channel to be closed as soon as anything has come. Who opens the next one then
+// is too early for dropbear, which ends the new one with the old one's program.
+int SftpEngine::close_channel() {
+    if (raw_ != nullptr) {
+        LIBSSH2_CHANNEL* channel = libssh2_sftp_get_channel(raw_);
+        const int code = libssh2_channel_close(channel);
+        if (code == LIBSSH2_ERROR_EAGAIN) {
+            return code;
+        }
+        // libssh2's SFTP goes when its channel is closed; answers that nobody has asked for stay as
+        // long as the session.
+        raw_ = nullptr;
+        closing_ = channel;
+        if (is_fatal(code)) {
+            return code;
+        }
+    }
+    if (closing_ == nullptr) {
+        return 0;
+    }
+    for (const auto wait : {libssh2_channel_wait_eof, libssh2_channel_wait_closed}) {
+        if (const int code = wait(closing_); code == LIBSSH2_ERROR_EAGAIN || is_fatal(code)) {
+            return code;
+        }
+    }
+    engine_.remove_library_channel(closing_);
+    return libssh2_channel_free(std::exchange(closing_, nullptr));
 }
 
 int SftpEngine::conclude(int code) {

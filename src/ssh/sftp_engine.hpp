@@ -103,6 +103,7 @@ private:
     int call_link(F function);
     template <class F>
     int open_handle(std::shared_ptr<SftpHandle>& handle, F function);
+    int close_channel();
     int conclude(int code);
     void seek(SftpHandle& handle, SftpHandle::Mode mode, std::uint64_t offset);
     [[nodiscard]] std::size_t window();
@@ -116,6 +117,7 @@ private:
 
     Engine& engine_;
     LIBSSH2_SFTP* raw_ = nullptr;
+    LIBSSH2_CHANNEL* closing_ = nullptr; // in place of it, until the device has closed it, too
     std::vector<std::shared_ptr<SftpHandle>> handles_;
     std::optional<unsigned long> refusal_;
     std::string words_;

@@ -44,6 +44,7 @@ public:
         client_.begin([this] { return sftp_.shutdown(); });
         settle();
         client_.engine.receive_eof("end of the input");
+        client_.engine.fail(error_abandoned, "end of the input"); // no step comes after SftpEngine
     }
 
 private:

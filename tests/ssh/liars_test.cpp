@@ -230,12 +230,26 @@ TEST_CASE("a host key that is not one is refused before libssh2 reads past its e
         const auto error = error_from(says(start + exchange_reply(bad)));
         CAPTURE(std::string(error.what()));
         CHECK(error.phase() == ssh::Phase::key_exchange);
-        CHECK(contains(error.reason(), "host key is malformed"));
+        CHECK(error.reason() == "the device sends a malformed host key");
+        // What would be the end of the key exchange does not end the caution.
+        CHECK(error_from(says(start + packet("\x15") + exchange_reply(bad))).reason() ==
+              error.reason());
     }
     const auto error = error_from(says(start + exchange_reply(host_key(32, 32))));
     CAPTURE(std::string(error.what()));
     CHECK(error.phase() == ssh::Phase::key_exchange);
     CHECK_FALSE(contains(error.reason(), "malformed")); // it is not proved, that is all
+}
+
+TEST_CASE("messages without end before the keys are exchanged are given up") {
+    std::string flood = identification + kexinit("curve25519-sha256", "aes128-ctr");
+    for (int i = 0; i < 2000; ++i) {
+        flood += packet("\xc8 of no known kind");
+    }
+    const auto error = error_from(says(flood));
+    CAPTURE(std::string(error.what()));
+    CHECK(error.phase() == ssh::Phase::key_exchange);
+    CHECK(error.reason() == "the device sends messages without end in the login");
 }
 
 TEST_CASE("without a common algorithm both offers are shown, and the option that would help") {

@@ -3,6 +3,7 @@
 #include "ssh/crypto.hpp"
 #include "ssh/wire.hpp"
 
+#include <openssl/bn.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 
@@ -55,18 +56,64 @@ std::string public_half(EVP_PKEY* key) {
     return point;
 }
 
-std::string shared_secret(EVP_PKEY* ours, std::string_view theirs) {
+/// The server's half of a key exchange, and what both sides then know, as it goes into the hash.
+struct Share {
+    std::string ours;
+    std::string secret;
+};
+
+Share share_curve25519(std::string_view theirs) {
+    const auto ours = key_from(EVP_PKEY_X25519, std::string(32, 'x'));
     const std::unique_ptr<EVP_PKEY, void (*)(EVP_PKEY*)> peer(
         EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, nullptr, bytes_of(theirs), theirs.size()),
         EVP_PKEY_free);
     const std::unique_ptr<EVP_PKEY_CTX, void (*)(EVP_PKEY_CTX*)> context(
-        EVP_PKEY_CTX_new(ours, nullptr), EVP_PKEY_CTX_free);
+        EVP_PKEY_CTX_new(ours.get(), nullptr), EVP_PKEY_CTX_free);
     std::string secret(32, '\0');
     std::size_t length = secret.size();
     check(peer && context && EVP_PKEY_derive_init(context.get()) == 1 &&
           EVP_PKEY_derive_set_peer(context.get(), peer.get()) == 1 &&
           EVP_PKEY_derive(context.get(), bytes_of(secret), &length) == 1);
-    return secret;
+    Share share{public_half(ours.get()), {}};
+    append_mpint(share.secret, secret);
+    return share;
+}
+
+using Number = std::unique_ptr<BIGNUM, void (*)(BIGNUM*)>;
+
+std::string bytes_of(const BIGNUM* number) {
+    std::string bytes(static_cast<std::size_t>(BN_num_bytes(number)), '\0');
+    BN_bn2bin(number, bytes_of(bytes));
+    return bytes;
+}
+
+Share share_group16(std::string_view theirs) {
+    constexpr int our_secret = 1000;
+    const Number prime(BN_get_rfc3526_prime_4096(nullptr), BN_free);
+    const Number exponent(BN_new(), BN_free);
+    const Number ours(BN_new(), BN_free);
+    const Number common(BN_new(), BN_free);
+    const Number client(BN_bin2bn(bytes_of(theirs), static_cast<int>(theirs.size()), nullptr),
+                        BN_free);
+    const std::unique_ptr<BN_CTX, void (*)(BN_CTX*)> context(BN_CTX_new(), BN_CTX_free);
+    check(prime && exponent && ours && common && client && context &&
+          BN_set_word(exponent.get(), our_secret) == 1 &&
+          BN_set_bit(ours.get(), our_secret) == 1 && // the generator is 2
+          BN_mod_exp(common.get(), client.get(), exponent.get(), prime.get(), context.get()) == 1);
+    Share share;
+    std::string number;
+    append_mpint(number, bytes_of(ours.get()));
+    share.ours = WireReader(number).string();
+    append_mpint(share.secret, bytes_of(common.get()));
+    return share;
+}
+
+std::string sha512(std::string_view bytes) {
+    std::string digest(64, '\0');
+    unsigned length = 0;
+    check(EVP_Digest(bytes.data(), bytes.size(), bytes_of(digest), &length, EVP_sha512(),
+                     nullptr) == 1);
+    return digest;
 }
 
 std::string sign(EVP_PKEY* key, std::string_view data) {
@@ -97,8 +144,9 @@ std::string ed25519_blob(std::string_view name, std::string_view part) {
 
 } // namespace
 
-PacketServer::PacketServer()
-    : host_key_(key_from(EVP_PKEY_ED25519, std::string(32, 'h'))),
+PacketServer::PacketServer(KeyExchange key_exchange)
+    : key_exchange_(key_exchange),
+      host_key_(key_from(EVP_PKEY_ED25519, std::string(32, 'h'))),
       host_key_blob_(ed25519_blob("ssh-ed25519", public_half(host_key_.get()))) {
     output_ = std::string(identification) + "\r\n";
     renew_keys();
@@ -114,8 +162,11 @@ void PacketServer::renew_keys() {
     }
     std::string message(1, msg_kexinit);
     message += std::string(16, 'c'); // the cookie
-    for (const char* names : {"curve25519-sha256", "ssh-ed25519", "aes128-ctr", "aes128-ctr",
-                              "hmac-sha2-256", "hmac-sha2-256", "none", "none", "", ""}) {
+    const char* const method = key_exchange_ == KeyExchange::curve25519
+                                   ? "curve25519-sha256"
+                                   : "diffie-hellman-group16-sha512";
+    for (const char* names : {method, "ssh-ed25519", "aes128-ctr", "aes128-ctr", "hmac-sha2-256",
+                              "hmac-sha2-256", "none", "none", "", ""}) {
         append_string(message, names);
     }
     message += '\0'; // no guess follows
@@ -208,47 +259,49 @@ void PacketServer::handle(const std::string& payload) {
     }
 }
 
-void PacketServer::exchange(std::string_view client_point) {
-    const auto ours = key_from(EVP_PKEY_X25519, std::string(32, 'x'));
-    const std::string point = public_half(ours.get());
-    std::string secret;
-    append_mpint(secret, shared_secret(ours.get(), client_point));
+std::string PacketServer::hash(std::string_view bytes) const {
+    return key_exchange_ == KeyExchange::curve25519 ? sha256(bytes) : sha512(bytes);
+}
 
+void PacketServer::exchange(std::string_view client_share) {
+    const Share share = key_exchange_ == KeyExchange::curve25519 ? share_curve25519(client_share)
+                                                                 : share_group16(client_share);
     std::string hashed;
     append_string(hashed, client_identification_);
     append_string(hashed, identification);
     append_string(hashed, client_kexinit_);
     append_string(hashed, server_kexinit_);
     append_string(hashed, host_key_blob_);
-    append_string(hashed, client_point);
-    append_string(hashed, point);
-    hashed += secret;
-    const std::string hash = sha256(hashed);
+    append_string(hashed, client_share);
+    append_string(hashed, share.ours);
+    hashed += share.secret;
+    const std::string exchange_hash = hash(hashed);
     if (session_id_.empty()) {
-        session_id_ = hash;
+        session_id_ = exchange_hash;
     }
 
     std::string reply(1, msg_kex_ecdh_reply);
     append_string(reply, host_key_blob_);
-    append_string(reply, point);
-    append_string(reply, ed25519_blob("ssh-ed25519", sign(host_key_.get(), hash)));
+    append_string(reply, share.ours);
+    append_string(reply, ed25519_blob("ssh-ed25519", sign(host_key_.get(), exchange_hash)));
     send(reply);
     send(std::string(1, msg_newkeys));
-    next_in_ = derive(secret, hash, 'A', 'C', 'E');
-    out_ = derive(secret, hash, 'B', 'D', 'F');
+    next_in_ = derive(share.secret, exchange_hash, 'A', 'C', 'E');
+    out_ = derive(share.secret, exchange_hash, 'B', 'D', 'F');
 }
 
-PacketServer::Protection PacketServer::derive(std::string_view secret, std::string_view hash,
-                                              char iv, char key, char mac) const {
+PacketServer::Protection PacketServer::derive(std::string_view secret,
+                                              std::string_view exchange_hash, char iv, char key,
+                                              char mac) const {
     const auto part = [&](char letter) {
-        return sha256(std::string(secret) + std::string(hash) + letter + session_id_);
+        return hash(std::string(secret) + std::string(exchange_hash) + letter + session_id_);
     };
     Protection result;
     result.cipher = {EVP_CIPHER_CTX_new(), EVP_CIPHER_CTX_free};
     // Counter mode: the same operation both ways.
     check(EVP_EncryptInit_ex2(result.cipher.get(), EVP_aes_128_ctr(), bytes_of(part(key)),
                               bytes_of(part(iv)), nullptr) == 1);
-    result.mac_key = part(mac);
+    result.mac_key = part(mac).substr(0, mac_size);
     return result;
 }
 

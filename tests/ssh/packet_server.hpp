@@ -10,11 +10,18 @@
 #include <utility>
 
 /// The server's side of the SSH protocol, without I/O, for tests that say what no real server says:
-/// it exchanges keys (curve25519-sha256, ssh-ed25519, aes128-ctr, hmac-sha2-256, no compression);
-/// all other messages are the test's own. Its host key is the same in every run.
+/// it exchanges keys (ssh-ed25519, aes128-ctr, hmac-sha2-256, no compression); all other messages
+/// are the test's own. Its host key is the same in every run.
 class PacketServer {
 public:
-    PacketServer();
+    enum class KeyExchange {
+        curve25519, ///< curve25519-sha256
+        /// diffie-hellman-group16-sha512, which costs this server nothing: its secret is a small
+        /// number.
+        group16,
+    };
+
+    explicit PacketServer(KeyExchange key_exchange = KeyExchange::curve25519);
     PacketServer(const PacketServer&) = delete;
     PacketServer& operator=(const PacketServer&) = delete;
     ~PacketServer();
@@ -52,10 +59,12 @@ private:
 
     [[nodiscard]] bool take_packet();
     void handle(const std::string& payload);
-    void exchange(std::string_view client_point);
-    [[nodiscard]] Protection derive(std::string_view secret, std::string_view hash, char iv,
-                                    char key, char mac) const;
+    void exchange(std::string_view client_share);
+    [[nodiscard]] std::string hash(std::string_view bytes) const;
+    [[nodiscard]] Protection derive(std::string_view secret, std::string_view exchange_hash,
+                                    char iv, char key, char mac) const;
 
+    const KeyExchange key_exchange_;
     std::shared_ptr<EVP_PKEY> host_key_;
     std::string host_key_blob_;
     std::string input_;

@@ -3,6 +3,7 @@
 #include "pumped.hpp"
 #include "ssh/engine.hpp"
 #include "ssh/methods.hpp"
+#include "ssh/sftp_engine.hpp"
 #include "ssh/wire.hpp"
 
 #include <muster/ssh/known_hosts.hpp>
@@ -10,6 +11,7 @@
 #include <doctest/doctest.h>
 
 #include <cstdint>
+#include <initializer_list>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,7 +23,9 @@ namespace {
 
 /// A client that is connected to the server by nothing but memory.
 struct Connected {
-    Connected() {
+    explicit Connected(
+        PacketServer::KeyExchange key_exchange = PacketServer::KeyExchange::curve25519)
+        : server(key_exchange) {
         server.on_message = [this](std::string_view payload) {
             if (!server.let_in(payload)) {
                 messages.emplace_back(payload);
@@ -52,7 +56,7 @@ struct Connected {
         return result;
     }
 
-    Engine client{default_methods()};
+    Engine client{legacy_methods()};
     PacketServer server;
     std::vector<std::string> messages;
 };
@@ -60,22 +64,25 @@ struct Connected {
 } // namespace
 
 TEST_CASE("a key exchange and a login need no socket and no other SSH library") {
-    Connected pair;
-    REQUIRE(pair.drive([&] { return pair.client.handshake(); }) == 0);
-    CHECK(key_type(pair.client.host_key()) == "ssh-ed25519");
-    CHECK(pair.server.encrypted());
-    std::vector<std::string> methods;
-    REQUIRE(pair.drive([&] { return pair.client.list_methods("ops", methods); }) == 0);
-    CHECK(pair.client.authenticated());
+    for (const auto method :
+         {PacketServer::KeyExchange::curve25519, PacketServer::KeyExchange::group16}) {
+        Connected pair(method);
+        REQUIRE(pair.drive([&] { return pair.client.handshake(); }) == 0);
+        CHECK(key_type(pair.client.host_key()) == "ssh-ed25519");
+        CHECK(pair.server.encrypted());
+        std::vector<std::string> methods;
+        REQUIRE(pair.drive([&] { return pair.client.list_methods("ops", methods); }) == 0);
+        CHECK(pair.client.authenticated());
 
-    // New keys in the middle of it all.
-    pair.server.renew_keys();
-    pair.settle();
-    CHECK(pair.client.failure() == 0);
-    pair.client.send_keepalive();
-    pair.settle();
-    REQUIRE(pair.messages.size() == 1);
-    CHECK(pair.messages[0].front() == 80); // SSH_MSG_GLOBAL_REQUEST
+        // New keys in the middle of it all.
+        pair.server.renew_keys();
+        pair.settle();
+        CHECK(pair.client.failure() == 0);
+        pair.client.send_keepalive();
+        pair.settle();
+        REQUIRE(pair.messages.size() == 1);
+        CHECK(pair.messages[0].front() == 80); // SSH_MSG_GLOBAL_REQUEST
+    }
 }
 
 TEST_CASE("a host key that is not one is refused when keys are renewed, too") {
@@ -90,7 +97,48 @@ TEST_CASE("a host key that is not one is refused when keys are renewed, too") {
     pair.server.renew_keys();
     EngineChannel* channel = nullptr; // what is in progress is what reads
     CHECK(pair.drive([&] { return pair.client.open_channel(channel); }) < 0);
-    CHECK(pair.client.refused_host_key());
+    CHECK(pair.client.offence() == "a malformed host key");
+}
+
+TEST_CASE("SFTP has ended when the device has closed its channel, not before") {
+    Connected pair;
+    REQUIRE(pair.drive([&] { return pair.client.handshake(); }) == 0);
+    std::vector<std::string> methods;
+    REQUIRE(pair.drive([&] { return pair.client.list_methods("ops", methods); }) == 0);
+    const auto send = [&](unsigned char kind, std::initializer_list<std::uint32_t> values,
+                          std::string_view data = {}) {
+        std::string message(1, static_cast<char>(kind));
+        for (const std::uint32_t value : values) {
+            append_uint32(message, value);
+        }
+        pair.server.send(message + std::string(data));
+        pair.settle();
+    };
+    SftpEngine sftp(pair.client);
+    const auto open = [&] { return sftp.open(); };
+    Waiting<decltype(open)> opening(open);
+    pair.client.start(opening);
+    pair.settle();
+    send(91, {0, 7, 65536, 32768});                              // CHANNEL_OPEN_CONFIRMATION
+    send(99, {0});                                               // CHANNEL_SUCCESS
+    send(94, {0, 9, 5}, "\x02" + std::string(3, '\0') + "\x03"); // SSH_FXP_VERSION
+    REQUIRE(opening.finished());
+    REQUIRE(opening.result() == 0);
+    pair.client.finish(opening);
+
+    const auto shutdown = [&] { return sftp.shutdown(); };
+    Waiting<decltype(shutdown)> ending(shutdown);
+    pair.client.start(ending);
+    pair.settle();
+    send(94, {0, 4}, "late"); // CHANNEL_DATA
+    CHECK_FALSE(ending.finished());
+    send(96, {0}); // CHANNEL_EOF
+    CHECK_FALSE(ending.finished());
+    send(97, {0}); // CHANNEL_CLOSE
+    CHECK(ending.finished());
+    CHECK(ending.result() == 0);
+    pair.client.finish(ending);
+    CHECK(pair.client.failure() == 0);
 }
 
 TEST_CASE("the name of a signal is what the server has sent, whatever length it claims") {
