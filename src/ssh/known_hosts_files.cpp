@@ -84,8 +84,12 @@ void KnownHostsFiles::refresh() {
 HostKeyVerdict KnownHostsFiles::check(std::string_view host, std::uint16_t port,
                                       std::string_view key) {
     const std::lock_guard lock(mutex_);
-    refresh();
-    return hosts_.check(host, port, key);
+    HostKeyVerdict verdict = hosts_.check(host, port, key);
+    if (verdict.status != HostKeyStatus::match) {
+        refresh();
+        verdict = hosts_.check(host, port, key);
+    }
+    return verdict;
 }
 
 std::vector<std::string> KnownHostsFiles::key_types(std::string_view host, std::uint16_t port) {

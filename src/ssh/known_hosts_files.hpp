@@ -23,9 +23,12 @@ public:
 
     explicit KnownHostsFiles(std::vector<std::string> files) : files_(std::move(files)) {}
 
-    /// As KnownHosts has them. Throw ssh::Error when a file cannot be read.
-    HostKeyVerdict check(std::string_view host, std::uint16_t port, std::string_view key);
+    /// As KnownHosts has them, looking whether a file has changed: it is what a session asks first.
+    /// Throws ssh::Error when one cannot be read.
     std::vector<std::string> key_types(std::string_view host, std::uint16_t port);
+
+    /// The same, looking at the files only if the key does not match.
+    HostKeyVerdict check(std::string_view host, std::uint16_t port, std::string_view key);
 
     /// accept_new_host_key().
     HostKeyVerdict accept_new(std::string_view host, std::uint16_t port, std::string_view key);
