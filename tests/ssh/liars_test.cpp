@@ -235,10 +235,6 @@ TEST_CASE("a host key that is not one is refused before libssh2 reads past its e
         CHECK(error_from(says(start + packet("\x15") + exchange_reply(bad))).reason() ==
               error.reason());
     }
-    const auto error = error_from(says(start + exchange_reply(host_key(32, 32))));
-    CAPTURE(std::string(error.what()));
-    CHECK(error.phase() == ssh::Phase::key_exchange);
-    CHECK_FALSE(contains(error.reason(), "malformed")); // it is not proved, that is all
 }
 
 TEST_CASE("messages without end before the keys are exchanged are given up") {
