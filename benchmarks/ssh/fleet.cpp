@@ -115,6 +115,7 @@ void Fleet::start(std::size_t devices, std::size_t slow) {
         "--slow",           std::to_string(slow), "--known-hosts",
         known_hosts(),      "--authorized-key",   user_key().public_line};
     std::vector<char*> arguments;
+    arguments.reserve(words.size() + 1);
     for (std::string& word : words) {
         arguments.push_back(word.data());
     }

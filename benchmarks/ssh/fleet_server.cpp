@@ -19,6 +19,7 @@ namespace {
 std::vector<std::string> some_routes() {
     constexpr int count = 71;
     std::vector<std::string> lines;
+    lines.reserve(count);
     for (int i = 0; i < count; ++i) {
         lines.push_back("ip route 10.100." + std::to_string(100 + i) +
                         ".0 255.255.255.0 192.0.2.1");

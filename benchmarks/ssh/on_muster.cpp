@@ -48,6 +48,7 @@ muster::Coro<std::chrono::nanoseconds> run_all(const SessionLoad& load) {
     loop.set_step_times(load.time_steps);
     std::size_t next = 0;
     std::vector<muster::Coro<void>> workers;
+    workers.reserve(load.at_once);
     for (std::size_t i = 0; i < load.at_once; ++i) {
         workers.push_back(work_through(load, next));
     }
@@ -67,6 +68,7 @@ muster::Coro<void> hold_all(const SessionLoad& load, const std::function<void()>
     std::vector<muster::ssh::Connection> held;
     held.reserve(load.sessions);
     std::vector<muster::Coro<void>> workers;
+    workers.reserve(load.at_once);
     for (std::size_t i = 0; i < load.at_once; ++i) {
         workers.push_back(open_some(load, next, held));
     }

@@ -99,6 +99,7 @@ muster::Coro<void> connect_some(std::uint16_t port, std::size_t& left) {
 void connect_all(std::uint16_t port, std::size_t count) {
     muster::run([](std::uint16_t to, std::size_t left) -> muster::Coro<void> {
         std::vector<muster::Coro<void>> workers;
+        workers.reserve(at_once);
         for (std::size_t i = 0; i < at_once; ++i) {
             workers.push_back(connect_some(to, left));
         }

@@ -52,7 +52,7 @@ struct Place {
 
 void make_file(const std::string& path, std::size_t megabytes) {
     std::ofstream out(path, std::ios::binary);
-    std::vector<std::uint64_t> block(1024 * 1024 / sizeof(std::uint64_t));
+    std::vector<std::uint64_t> block(1024UL * 1024 / sizeof(std::uint64_t));
     std::uint64_t state = 88172645463325252U;
     for (std::size_t i = 0; i < megabytes; ++i) {
         for (auto& word : block) {
@@ -61,7 +61,7 @@ void make_file(const std::string& path, std::size_t megabytes) {
             state ^= state << 17U;
             word = state;
         }
-        out.write(reinterpret_cast<const char*>(block.data()), 1024 * 1024);
+        out.write(reinterpret_cast<const char*>(block.data()), 1024L * 1024);
     }
 }
 

@@ -65,7 +65,7 @@ private:
 /// everything that is unread for each read, and forgets it all when the connection ends.
 class EngineChannel {
 public:
-    static constexpr std::size_t buffer_limit = 256 * 1024;
+    static constexpr std::size_t buffer_limit = 256UL * 1024;
 
     /// What has arrived; the reader takes it.
     std::string out;

@@ -13,7 +13,7 @@ namespace {
 constexpr unsigned char kexinit_message = 20;
 /// A server may send lines before its identification; this much of that is enough (RFC 4253
 /// section 4.2 leaves it open), and no KEXINIT is longer than the largest packet.
-constexpr std::size_t max_buffered = 64 * 1024;
+constexpr std::size_t max_buffered = 64UL * 1024;
 constexpr std::size_t max_packet = 35'000;
 constexpr std::size_t max_quoted = 60;
 

@@ -293,7 +293,7 @@ std::vector<std::string> KnownHosts::key_types(std::string_view host, std::uint1
 
 std::vector<std::string> default_known_hosts_files() {
     std::vector<std::string> files;
-    if (const std::string home = detail::home_directory(); !home.empty()) {
+    if (const std::string& home = detail::home_directory(); !home.empty()) {
         files.push_back(home + "/.ssh/known_hosts");
     }
     files.emplace_back("/etc/ssh/ssh_known_hosts");

@@ -70,7 +70,7 @@ struct alignas(std::max_align_t) SessionOwner::Block {
 
 void* SessionOwner::allocate(std::size_t size) noexcept {
     // libssh2 believes the lengths that a server names: 24 bytes of it could cost 4 GiB.
-    constexpr std::size_t most = 1024 * 1024;
+    constexpr std::size_t most = 1024UL * 1024;
     if (size > most || !may_allocate(size)) {
         return nullptr;
     }
@@ -207,7 +207,7 @@ const std::vector<std::string_view>& supported_algorithms(int kind) {
             const int count = libssh2_session_supported_algs(session.get(), i, &names);
             if (count > 0) {
                 all[static_cast<std::size_t>(i)].assign(names, names + count);
-                libssh2_free(session.get(), names);
+                libssh2_free(session.get(), static_cast<void*>(names));
             }
         }
         return all;

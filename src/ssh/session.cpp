@@ -17,10 +17,10 @@ namespace muster::ssh::detail {
 namespace {
 
 /// Above this backlog channels write no more; a few packets of every channel still fit.
-constexpr std::size_t high_water = 256 * 1024;
+constexpr std::size_t high_water = 256UL * 1024;
 
 /// Above this many bytes that nobody wants, the socket is not read.
-constexpr std::size_t enough_unread = 256 * 1024;
+constexpr std::size_t enough_unread = 256UL * 1024;
 
 } // namespace
 

@@ -193,8 +193,7 @@ Coro<void> close_sftp(std::shared_ptr<SftpState> state) {
 
 Coro<Sftp> begin_sftp(std::shared_ptr<Session> session, SftpOptions options) {
     auto state = std::make_shared<SftpState>(std::move(session), options);
-    BeginSftp work;
-    co_await state->perform_alone(std::move(work));
+    co_await state->perform_alone(BeginSftp());
     co_return Sftp(std::move(state));
 }
 

@@ -26,12 +26,12 @@ constexpr std::size_t request_overhead = 25 + 256;
 constexpr std::size_t one_by_one_size = request_size / 4;
 
 /// So much of the device's window is left to requests that do not write, if it is large.
-constexpr std::size_t request_reserve = 32 * 1024;
+constexpr std::size_t request_reserve = 32UL * 1024;
 
 /// More is not handed to libssh2 at once.
-constexpr std::size_t largest_share = 256 * 1024;
+constexpr std::size_t largest_share = 256UL * 1024;
 
-constexpr std::size_t longest_name = 64 * 1024;
+constexpr std::size_t longest_name = 64UL * 1024;
 constexpr std::size_t longest_words = 200;
 
 SftpAttributes from_library(const LIBSSH2_SFTP_ATTRIBUTES& raw) {

@@ -44,7 +44,7 @@ public:
     SftpEngine& operator=(const SftpEngine&) = delete;
 
     /// What libssh2 asks for at once: a fourth of what it has under way.
-    static constexpr std::size_t read_size = 512 * 1024;
+    static constexpr std::size_t read_size = 512UL * 1024;
 
     int open(); // (session)
 

@@ -37,7 +37,7 @@ int ReadBlock::step(SftpState& state) {
 
 int WriteBlock::step(SftpState& state) {
     // What one run of the engine makes is sent after it: it has a limit as the backlog has.
-    constexpr std::size_t enough_output = 256 * 1024;
+    constexpr std::size_t enough_output = 256UL * 1024;
     const Engine& engine = state.session().engine();
     while (tail - head > keep) {
         if (abandoned && handle->handed == 0) {
