@@ -305,7 +305,7 @@ bool Engine::may_allocate(std::size_t size) noexcept {
     // For both, all its memory is looked through, which a server could make it have a lot of.
     constexpr std::size_t most_blocks = 1000;
     offers_ += size == offer_size_ ? 1 : 0;
-    const bool exchanging_keys = !newkeys_sent_ || offers_ > 0;
+    const bool exchanging_keys = newkeys_sent_ ? offers_ > 0 : framing_.answered();
     if ((!newkeys_sent_ || answerer_ != nullptr) && blocks() > most_blocks) {
         offence_ = "messages without end in the login";
     } else if (exchanging_keys && holds_false_host_key(size)) {

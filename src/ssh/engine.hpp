@@ -355,6 +355,7 @@ private:
     ssize_t receive_last(char* buffer, std::size_t length) noexcept;
 
     // In front of the session, which asks for memory when it is made.
+    PlaintextFraming framing_;
     Answerer* answerer_ = nullptr;
     std::string_view offence_;
     bool newkeys_sent_ = false;
@@ -364,7 +365,6 @@ private:
     muster::detail::ReadBuffer input_;
     std::string_view lent_;   // in place of it, while receive() runs
     std::size_t granted_ = 0; // how much of the input libssh2 may have now
-    PlaintextFraming framing_;
     bool newkeys_forged_ = false;
     bool said_goodbye_ = false; // to a channel
     std::string output_;

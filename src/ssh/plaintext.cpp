@@ -51,6 +51,8 @@ std::size_t PlaintextFraming::available(std::string_view unread) {
     }
     left_ = 4 + length;
     last_message_ = message;
+    answered_ =
+        answered_ || message == message_kex_reply || message == message_group_exchange_reply;
     return left_;
 }
 

@@ -20,6 +20,10 @@ public:
     /// The server's last words of the key exchange were handed over, its NEWKEYS was not.
     [[nodiscard]] bool awaits_newkeys() const noexcept;
 
+    /// An answer to the client's key exchange may have been handed over: what follows a NEWKEYS is
+    /// not looked at, and need not be encrypted.
+    [[nodiscard]] bool answered() const noexcept { return answered_ || encrypted_; }
+
     [[nodiscard]] bool encrypted() const noexcept { return encrypted_; }
 
     /// What the server would send to end the key exchange.
@@ -29,6 +33,7 @@ private:
     std::size_t left_ = 0; // of the current line or packet
     unsigned char last_message_ = 0;
     bool identified_ = false;
+    bool answered_ = false;
     bool encrypted_ = false;
 };
 
