@@ -7,6 +7,7 @@
 #include <cstddef>
 #include <functional>
 #include <list>
+#include <string>
 #include <string_view>
 #include <utility>
 
@@ -45,6 +46,21 @@ public:
             const auto part = bytes.substr(0, std::max<std::size_t>(chunk, 1));
             bytes.remove_prefix(part.size());
             engine.receive(part);
+        }
+    }
+
+    /// Carries bytes between the two; what the server says comes in pieces of `chunk` bytes, 0: as
+    /// it is. Who was spoken to may answer, and so on: a few rounds are enough for all of it.
+    template <class Server>
+    void talk_to(Server& server, std::size_t chunk = 0) {
+        for (int round = 0; round < 8; ++round) {
+            const std::string up = engine.take_output();
+            server.receive(up);
+            const std::string down = server.take_output();
+            if (up.empty() && down.empty()) {
+                return;
+            }
+            receive(down, chunk == 0 ? down.size() : chunk);
         }
     }
 

@@ -44,8 +44,8 @@ struct HostKeyVerdict {
 };
 
 /// The contents of one or more known_hosts files. Hashed names, `[host]:port`, lists, wildcards,
-/// negation and `@revoked` have OpenSSH's meaning. What is const may be called by
-/// several threads at once.
+/// negation and `@revoked` have OpenSSH's meaning. Its const functions may be called by several
+/// threads at once.
 class KnownHosts {
 public:
     /// A line that could not be understood; all other lines count nevertheless.
@@ -114,10 +114,10 @@ private:
 
 /// Adds the key (wire format) of a host that is new to the first of the files, creating it (mode
 /// 0600) and its folder (0700) where missing. Returns what the files said just before, under a lock
-/// of that file: `unknown` means that the line was added; otherwise somebody was
-/// quicker, and nothing was written. Any number of threads and programs may do this at once. Waits
-/// up to 10 s for the lock: not for the event loop's thread. Throws ssh::Error when the file cannot
-/// be read, locked or written.
+/// of that file: `unknown` means that the line was added; otherwise somebody was quicker, and
+/// nothing was written. Any number of threads and programs may do this at once. Waits up to 10 s
+/// for the lock: not for the event loop's thread. Throws ssh::Error when the file cannot be read,
+/// locked or written.
 HostKeyVerdict accept_new_host_key(const std::vector<std::string>& files, std::string_view host,
                                    std::uint16_t port, std::string_view key);
 
